@@ -1,0 +1,238 @@
+//! A visitor's book: their leads, what they are known by, and who was merged into them.
+
+use crate::Name;
+use crate::identifier::{Identifier, IdentifierKey, IdentifierKind};
+use crate::ids::{InteractionId, LeadId, OrderKey, TenantId, VisitorId};
+use crate::money::Money;
+use crate::policy::Anchors;
+use crate::time::Time;
+
+/// Everything that is needed to decide about one visitor. The lists are sorted by their first field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Book {
+    /// Whose book it is.
+    pub visitor: VisitorId,
+    /// Whose visitor that is.
+    pub tenant: TenantId,
+    /// The visitor and everyone merged into it: each with its own numbering of leads.
+    pub members: Vec<Member>,
+    /// What the members are known by.
+    pub identifiers: Vec<Held>,
+    /// Every lead, open and closed, by id.
+    pub leads: Vec<Lead>,
+    /// Visitors who share an identifier but can't be the same person.
+    pub suspected: Vec<Suspected>,
+    /// Where operators moved or adopted interactions to.
+    pub moved: Vec<Moved>,
+}
+
+/// A visitor in a book: its owner, or one that was merged into it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Who.
+    pub visitor: VisitorId,
+    /// Whom it was merged into; itself for the owner of the book.
+    pub into: VisitorId,
+    /// How many leads were opened for it.
+    pub leads_opened: u32,
+}
+
+/// An identifier in a book.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// What it is.
+    pub identifier: Identifier,
+    /// The member that learnt it.
+    pub by: VisitorId,
+}
+
+/// Another visitor who looks like this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Suspected {
+    /// The member concerned.
+    pub member: VisitorId,
+    /// The other visitor.
+    pub other: VisitorId,
+    /// Whether an operator said that they are different people.
+    pub settled: bool,
+}
+
+/// An interaction that an operator put elsewhere than the decision did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// Which.
+    pub interaction: InteractionId,
+    /// Where it is now.
+    pub lead: LeadId,
+}
+
+/// One opportunity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lead {
+    /// Its id.
+    pub id: LeadId,
+    /// Its class.
+    pub lead_type: Name,
+    /// Open or closed.
+    pub status: Status,
+    /// When it was opened.
+    pub opened_at: Time,
+    /// The earliest interaction; the opening where there is none.
+    pub first_interaction_at: Time,
+    /// The latest interaction; the opening where there is none.
+    pub last_interaction_at: Time,
+    /// The latest reopening that started the period anew.
+    pub reopened_at: Option<Time>,
+    /// When it closes unless something happens; for a closed lead, when it would have.
+    pub deadline: Time,
+    /// How many interactions it has.
+    pub interactions: u32,
+    /// Whose it is, where known.
+    pub customer: Option<IdentifierKey>,
+    /// The sum of its score ledger.
+    pub score: i32,
+    /// The operator's account name.
+    pub owner: Option<Name>,
+    /// Sales, in order of recording; withdrawn ones stay.
+    pub conversions: Vec<Conversion>,
+    /// How many events have changed it, for optimistic concurrency.
+    pub version: u32,
+}
+
+/// Whether a lead is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// It takes interactions.
+    Open,
+    /// It ended.
+    Closed {
+        /// How.
+        cause: CloseCause,
+        /// When.
+        at: Time,
+    },
+}
+
+/// How a lead ended. Exactly one for each closed lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CloseCause {
+    /// A sale.
+    Conversion,
+    /// An operator.
+    Operator,
+    /// Its deadline.
+    Inactivity,
+    /// It became part of another lead.
+    Merged,
+    /// Its visitor was erased.
+    Erased,
+}
+
+impl CloseCause {
+    /// The word in APIs and listings.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Conversion => "conversion",
+            Self::Operator => "operator",
+            Self::Inactivity => "inactivity",
+            Self::Merged => "merged",
+            Self::Erased => "erased",
+        }
+    }
+}
+
+/// A sale that counted for a lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conversion {
+    /// The interaction that brought it; `None` for an operator's.
+    pub interaction: Option<InteractionId>,
+    /// When.
+    pub at: Time,
+    /// What was paid.
+    pub value: Option<Money>,
+    /// Units sold.
+    pub rgus: u32,
+    /// The order.
+    pub order: Option<OrderKey>,
+    /// Whether it was taken back.
+    pub withdrawn: bool,
+}
+
+impl Book {
+    /// The book of a visitor of whom nothing is known yet.
+    #[must_use]
+    pub fn new(visitor: VisitorId, tenant: TenantId) -> Self {
+        Self {
+            visitor,
+            tenant,
+            members: vec![Member { visitor, into: visitor, leads_opened: 0 }],
+            identifiers: Vec::new(),
+            leads: Vec::new(),
+            suspected: Vec::new(),
+            moved: Vec::new(),
+        }
+    }
+
+    /// The visitor's customer id, of which there is at most one.
+    #[must_use]
+    pub fn customer(&self) -> Option<IdentifierKey> {
+        let first = self.identifiers.first()?.identifier;
+        (first.kind == IdentifierKind::CustomerId).then_some(first.key)
+    }
+
+    /// The lead of that id.
+    #[must_use]
+    pub fn lead(&self, id: LeadId) -> Option<&Lead> {
+        let place = self.leads.binary_search_by_key(&id, |lead| lead.id).ok()?;
+        self.leads.get(place)
+    }
+
+    /// The lead of that id, to change.
+    pub(crate) fn lead_mut(&mut self, id: LeadId) -> Option<&mut Lead> {
+        let place = self.leads.binary_search_by_key(&id, |lead| lead.id).ok()?;
+        self.leads.get_mut(place)
+    }
+
+    /// The leads that are open.
+    pub fn open_leads(&self) -> impl Iterator<Item = &Lead> {
+        self.leads.iter().filter(|lead| lead.is_open())
+    }
+
+    /// The earliest deadline of an open lead: when the book next needs a tick.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Time> {
+        self.open_leads().map(|lead| lead.deadline).min()
+    }
+
+    /// Whether `visitor` owns the book or was merged into it.
+    #[must_use]
+    pub fn has_member(&self, visitor: VisitorId) -> bool {
+        self.members.iter().any(|member| member.visitor == visitor)
+    }
+
+    /// Whether an operator said that `other` is somebody else, or a clash with it is already known.
+    #[must_use]
+    pub fn suspicion(&self, other: VisitorId) -> Option<&Suspected> {
+        self.suspected.iter().find(|suspected| suspected.other == other)
+    }
+}
+
+impl Lead {
+    /// Whether it takes interactions.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        matches!(self.status, Status::Open)
+    }
+
+    /// The times that a deadline may be counted from.
+    #[must_use]
+    pub const fn anchors(&self) -> Anchors {
+        Anchors { first: self.first_interaction_at, last: self.last_interaction_at, reopened: self.reopened_at }
+    }
+
+    /// The sales that count.
+    pub fn counted_conversions(&self) -> impl Iterator<Item = &Conversion> {
+        self.conversions.iter().filter(|conversion| !conversion.withdrawn)
+    }
+}

@@ -1,0 +1,47 @@
+//! One touch of a visitor on a channel, as far as decisions look at it.
+
+use crate::identifier::Identifiers;
+use crate::ids::OrderKey;
+use crate::money::Money;
+use crate::time::Time;
+
+/// An interaction, borrowed from its stored form. Names are as the channel sent them, trimmed.
+#[derive(Clone, Copy, Debug)]
+pub struct Interaction<'a> {
+    /// When it happened, by the channel's clock, corrected.
+    pub occurred_at: Time,
+    /// Who it may be.
+    pub identifiers: Identifiers,
+    /// The channel or entry point it came through.
+    pub channel: &'a str,
+    /// The operator group that it was addressed to.
+    pub skill: Option<&'a str>,
+    /// A dotted word such as `product.viewed`.
+    pub action: &'a str,
+    /// What was sold, if something was.
+    pub conversion: Option<Sale>,
+    /// The attributes that the policy's conditions name, sorted by name.
+    pub attributes: &'a [(crate::Name, Scalar)],
+}
+
+/// A sale that an interaction or a command reports.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sale {
+    /// What was paid.
+    pub value: Option<Money>,
+    /// Units sold ("revenue generating units").
+    pub rgus: u32,
+    /// The order, which counts once per tenant.
+    pub order: Option<OrderKey>,
+}
+
+/// The value of an attribute. Numbers are integers in the decider; other numbers arrive as text.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scalar {
+    /// `true` or `false`.
+    Bool(bool),
+    /// A whole number.
+    Integer(i64),
+    /// Anything else, as written.
+    Text(crate::Name),
+}

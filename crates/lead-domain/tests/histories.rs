@@ -1,0 +1,277 @@
+//! What must hold after any history: generated inputs of every kind, in any order of time.
+
+use lead_domain::book::Status;
+use lead_domain::command::{Adoption, Command, RecordedInteraction};
+use lead_domain::event::AfterUnmerge;
+use lead_domain::interaction::{Interaction, Sale};
+use lead_domain::policy::{ConversionRule, CountedFrom, CustomerIdMatch, EntryPoint, LeadType, Pick, Policy};
+use lead_domain::{
+    Currency, Event, IdentifierKey, Identifiers, Input, InteractionId, LeadId, Money, Name, OrderKey, Period, Shelf,
+    TenantId, Time, VisitorId, decide,
+};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+
+const TENANT: TenantId = TenantId(1);
+const TYPES: [&str; 4] = ["short", "long", "retired", "unheard-of"];
+const CHANNELS: [&str; 4] = ["web", "shop", "support", "pigeon"];
+
+fn policy(strict: bool) -> Policy {
+    let lead_type = |name: &str, hours, counted_from, active| LeadType {
+        name: name.into(),
+        title: name.into(),
+        group: None,
+        labels: Vec::new(),
+        active,
+        close_after: Period::from_hours(hours),
+        counted_from,
+        converts_on: vec![ConversionRule { action: "purchase".into(), min_value: None, attributes: Vec::new() }],
+    };
+    let point = |name: &str, default: Option<&str>, also: &[&str], pick| EntryPoint {
+        name: name.into(),
+        title: name.into(),
+        default_lead_type: default.map(Into::into),
+        also_allowed: also.iter().map(|name| (*name).into()).collect(),
+        pick,
+    };
+    let policy = Policy {
+        tenant: "acme".into(),
+        currency: Currency::new("EUR").expect("a currency"),
+        lateness: Period::from_seconds(60),
+        customer_id_match: if strict { CustomerIdMatch::Strict } else { CustomerIdMatch::Lenient },
+        close_reasons: vec!["wrong_number".into()],
+        lead_types: vec![
+            lead_type("short", 10, CountedFrom::LastInteraction, true),
+            lead_type("long", 30, CountedFrom::FirstInteraction, true),
+            lead_type("retired", 5, CountedFrom::LastInteraction, false),
+        ],
+        skills: Vec::new(),
+        channels: vec![
+            point("web", Some("short"), &["long"], Pick::MostRecent),
+            point("shop", Some("long"), &[], Pick::HighestScore),
+            point("support", None, &["short"], Pick::MostRecent),
+        ],
+    };
+    policy.checked(None).expect("a policy without faults")
+}
+
+/// One step of a history; numbers name visitors, leads and the like loosely, so that many are there and some are not.
+#[derive(Clone, Debug)]
+enum Step {
+    Touch { hour: i64, ids: [Option<u8>; 4], channel: usize, purchase: Option<u8> },
+    Tick { hour: i64 },
+    Ask { hour: i64, command: Command, version: Option<u32> },
+}
+
+fn visitor() -> impl Strategy<Value = VisitorId> {
+    (0_u64..8).prop_map(VisitorId)
+}
+
+fn lead() -> impl Strategy<Value = LeadId> {
+    (visitor(), 0_u32..5).prop_map(|(visitor, ordinal)| LeadId { visitor, ordinal })
+}
+
+fn time() -> impl Strategy<Value = Time> {
+    prop_oneof![
+        20 => (0_i64..200).prop_map(|hour| Time::from_millis(hour * 3_600_000)),
+        1 => any::<i64>().prop_map(Time::from_millis),
+    ]
+}
+
+fn recorded() -> impl Strategy<Value = RecordedInteraction> {
+    (0_u64..60, time(), visitor()).prop_map(|(id, occurred_at, visitor)| RecordedInteraction {
+        id: InteractionId(id),
+        occurred_at,
+        visitor,
+    })
+}
+
+fn sale(order: Option<u8>) -> Sale {
+    let currency = Currency::new("EUR").expect("a currency");
+    let order = order.map(|order| OrderKey(u128::from(order)));
+    Sale { value: Some(Money { amount: 100, currency }), rgus: 1, order }
+}
+
+fn lead_type() -> impl Strategy<Value = Name> {
+    (0..TYPES.len()).prop_map(|place| Name::new(TYPES[place]))
+}
+
+fn command() -> impl Strategy<Value = Command> {
+    let afterwards = prop_oneof![Just(AfterUnmerge::MayMergeAgain), Just(AfterUnmerge::KeepApart)];
+    prop_oneof![
+        (visitor(), lead_type()).prop_map(|(visitor, lead_type)| Command::OpenLead { visitor, lead_type }),
+        lead().prop_map(|lead| Command::CloseLead { lead, reason: "wrong_number".into() }),
+        lead().prop_map(|lead| Command::CloseLead { lead, reason: "boredom".into() }),
+        (lead(), option::of(0_u8..4)).prop_map(|(lead, order)| Command::ConvertLead { lead, sale: sale(order) }),
+        (lead(), option::of(0_u128..4))
+            .prop_map(|(lead, order)| Command::WithdrawConversion { lead, order: order.map(OrderKey) }),
+        lead().prop_map(|lead| Command::ReopenLead { lead }),
+        (lead(), lead_type()).prop_map(|(lead, lead_type)| Command::ChangeLeadType { lead, lead_type }),
+        lead().prop_map(|lead| Command::AssignLead { lead, owner: Some("dana".into()) }),
+        lead().prop_map(|lead| Command::AddNote { lead }),
+        lead().prop_map(|lead| Command::SetAttributes { lead, names: vec!["size".into()] }),
+        (recorded(), lead()).prop_map(|(orphan, lead)| Command::AdoptOrphan { orphan, into: Adoption::Lead(lead) }),
+        (recorded(), lead_type())
+            .prop_map(|(orphan, name)| Command::AdoptOrphan { orphan, into: Adoption::NewLead(name) }),
+        (recorded(), lead(), lead(), option::of((time(), time()))).prop_map(
+            |(interaction, recorded_in, to, remaining)| Command::MoveInteraction {
+                interaction,
+                recorded_in,
+                to,
+                remaining: remaining.map(|(a, b)| (a.min(b), a.max(b))),
+            }
+        ),
+        (visitor(), visitor()).prop_map(|(one, other)| Command::MergeVisitors { one, other }),
+        (visitor(), afterwards).prop_map(|(visitor, afterwards)| Command::UnmergeVisitor { visitor, afterwards }),
+        (visitor(), visitor()).prop_map(|(one, other)| Command::SettleDuplicate { one, other }),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let id = || option::weighted(0.4, 0_u8..4);
+    prop_oneof![
+        6 => (0_i64..200, [id(), id(), id(), id()], 0..CHANNELS.len(), option::weighted(0.15, 0_u8..6))
+            .prop_map(|(hour, ids, channel, purchase)| Step::Touch { hour, ids, channel, purchase }),
+        1 => (0_i64..250).prop_map(|hour| Step::Tick { hour }),
+        3 => (0_i64..250, command(), option::weighted(0.1, 0_u32..6))
+            .prop_map(|(hour, command, version)| Step::Ask { hour, command, version }),
+    ]
+}
+
+/// Everything that was stated, and where it led.
+#[derive(Default)]
+struct Story {
+    shelf: Shelf,
+    events: Vec<Event>,
+    interactions: u64,
+    placed: u64,
+}
+
+impl Story {
+    fn take(&mut self, policy: &Policy, step: &Step) {
+        match step {
+            Step::Touch { hour, ids, channel, purchase } => self.touch(policy, *hour, *ids, *channel, *purchase),
+            Step::Tick { hour } => {
+                for visitor in self.shelf.visitors() {
+                    let at = Time::from_millis(hour * 3_600_000);
+                    let input = Input::Deadline { visitor, at };
+                    decide(policy, TENANT, &mut self.shelf, &input, &mut self.events).expect("never refused");
+                    let open = self.shelf.book(visitor).expect("a book").next_deadline();
+                    assert!(open.is_none_or(|deadline| deadline > at), "a tick leaves nothing due");
+                }
+            }
+            Step::Ask { hour, command, version } => {
+                let at = Time::from_millis(hour * 3_600_000);
+                let input = Input::Command { at, command: command.clone(), expected_version: *version };
+                let before = (self.shelf.clone(), self.events.len());
+                let decided = decide(policy, TENANT, &mut self.shelf, &input, &mut self.events);
+                if decided.is_err() {
+                    assert_eq!(books(&before.0), books(&self.shelf), "a refusal changes nothing");
+                    assert_eq!(before.1, self.events.len(), "a refusal states nothing");
+                }
+            }
+        }
+    }
+
+    fn touch(&mut self, policy: &Policy, hour: i64, ids: [Option<u8>; 4], channel: usize, purchase: Option<u8>) {
+        self.interactions += 1;
+        let [customer_id, email, phone, visitor_id] = ids.map(|id| id.map(|id| IdentifierKey(u128::from(id))));
+        let interaction = Interaction {
+            occurred_at: Time::from_millis(hour * 3_600_000),
+            identifiers: Identifiers { customer_id, email, phone, visitor_id },
+            channel: CHANNELS[channel],
+            skill: None,
+            action: if purchase.is_some() { "purchase" } else { "page.viewed" },
+            conversion: purchase.map(|order| sale(Some(order))),
+            attributes: &[],
+        };
+        let first = self.events.len();
+        let input = Input::Interaction(InteractionId(self.interactions), interaction);
+        decide(policy, TENANT, &mut self.shelf, &input, &mut self.events).expect("never refused");
+        let placed = self.events[first..]
+            .iter()
+            .filter(|event| matches!(event, Event::InteractionAttached { .. } | Event::InteractionOrphaned { .. }));
+        assert_eq!(placed.count(), 1, "every interaction is in exactly one lead or orphaned");
+        self.placed += 1;
+    }
+}
+
+fn books(shelf: &Shelf) -> Vec<lead_domain::Book> {
+    shelf.visitors().into_iter().filter_map(|visitor| shelf.book(visitor).cloned()).collect()
+}
+
+fn check_invariants(story: &Story) {
+    let mut folded = Shelf::default();
+    story.events.iter().for_each(|event| folded.evolve(TENANT, event));
+    assert_eq!(books(&folded), books(&story.shelf), "folding the events gives the books");
+    let mut orders = Vec::new();
+    for book in books(&story.shelf) {
+        assert!(book.members.iter().any(|member| member.visitor == book.visitor && member.into == book.visitor));
+        let customers =
+            book.identifiers.iter().filter(|held| held.identifier.kind == lead_domain::IdentifierKind::CustomerId);
+        assert!(customers.count() <= 1, "two different customers are never one visitor");
+        for held in &book.identifiers {
+            assert_eq!(story.shelf.visitor_of(held.identifier), Some(book.visitor), "identifiers lead to their book");
+            assert!(book.has_member(held.by));
+        }
+        for lead in &book.leads {
+            assert!(lead.first_interaction_at <= lead.last_interaction_at);
+            assert!(book.has_member(lead.id.visitor));
+            if lead.status == Status::Open {
+                assert!(lead.interactions == 0 || lead.deadline >= lead.last_interaction_at);
+            }
+            orders.extend(lead.counted_conversions().filter_map(|sale| sale.order));
+        }
+    }
+    let counted = orders.len();
+    orders.sort_unstable();
+    orders.dedup();
+    assert_eq!(orders.len(), counted, "an order counts once per tenant");
+    assert_eq!(story.placed, story.interactions);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_500, max_global_rejects: 100_000, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn any_history_keeps_the_rules(steps in vec(step(), 1..60), strict: bool) {
+        let policy = policy(strict);
+        let mut story = Story::default();
+        for step in &steps {
+            story.take(&policy, step);
+        }
+        check_invariants(&story);
+    }
+
+    #[test]
+    fn the_same_inputs_give_the_same_events(steps in vec(step(), 1..40)) {
+        let policy = policy(false);
+        let (mut one, mut other) = (Story::default(), Story::default());
+        for step in &steps {
+            one.take(&policy, step);
+            other.take(&policy, step);
+        }
+        prop_assert_eq!(one.events, other.events);
+    }
+
+    #[test]
+    fn merging_and_unmerging_is_the_identity(steps in vec(step(), 1..40), one in visitor(), other in visitor()) {
+        let policy = policy(false);
+        let mut story = Story::default();
+        for step in &steps {
+            story.take(&policy, step);
+        }
+        let before = books(&story.shelf);
+        let (one, other) = (story.shelf.survivor(one), story.shelf.survivor(other));
+        let at = Time::from_millis(0);
+        let merge = Input::Command { at, command: Command::MergeVisitors { one, other }, expected_version: None };
+        let mut events = Vec::new();
+        prop_assume!(decide(&policy, TENANT, &mut story.shelf, &merge, &mut events).is_ok());
+        let command =
+            Command::UnmergeVisitor { visitor: one.max(other), afterwards: AfterUnmerge::MayMergeAgain };
+        let unmerge = Input::Command { at, command, expected_version: None };
+        decide(&policy, TENANT, &mut story.shelf, &unmerge, &mut events).expect("it was just merged");
+        prop_assert_eq!(before, books(&story.shelf));
+    }
+}
