@@ -1,0 +1,270 @@
+//! The engine itself: its state, and the life of a batch.
+
+use event_log::{Head, LogPosition, Message, Table};
+use lead_domain::book::CloseCause;
+use lead_domain::{Event, TenantId, Time};
+use proto_events::stored::InputFacts;
+
+use crate::batch::{Pending, PendingBatch};
+use crate::error::EngineError;
+use crate::library::Library;
+use crate::options::{EngineOptions, Parts};
+use crate::registry::{Adopted, PolicyVersion, Registry, Tenant, clock_key, policy_key, policy_value, stored_version};
+use crate::roots::is_root_position;
+use crate::writer::Writer;
+
+/// What became of an input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It stands in the log.
+    Recorded(LogPosition),
+    /// It stands in the log already, there; nothing changed.
+    Duplicate(LogPosition),
+    /// An interaction of the same source and id but other content stands there; nothing changed but this being noted.
+    Conflict(LogPosition),
+    /// It could not be taken and is kept there.
+    Quarantined(LogPosition),
+}
+
+/// What an engine has done since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Inputs given by feeds.
+    pub read: u64,
+    /// Interactions recorded.
+    pub recorded: u64,
+    /// Interactions and quarantined inputs that stood in the log already.
+    pub duplicates: u64,
+    /// Interactions that conflict with a recorded one.
+    pub conflicting: u64,
+    /// Inputs that could not be taken.
+    pub quarantined: u64,
+    /// Leads opened.
+    pub opened: u64,
+    /// Leads closed by a conversion.
+    pub converted: u64,
+    /// Leads closed by an operator or their deadline.
+    pub closed: u64,
+    /// Leads reopened.
+    pub reopened: u64,
+    /// Interactions left without a lead.
+    pub orphans: u64,
+    /// Visitors met for the first time.
+    pub visitors: u64,
+    /// Visitors merged.
+    pub merged: u64,
+}
+
+impl Counts {
+    pub(crate) fn add_events(&mut self, events: &[Event]) {
+        for event in events {
+            match event {
+                Event::LeadOpened { .. } => self.opened += 1,
+                Event::LeadClosed { cause: CloseCause::Conversion, .. } => self.converted += 1,
+                Event::LeadClosed { .. } => self.closed += 1,
+                Event::LeadReopened { .. } => self.reopened += 1,
+                Event::InteractionOrphaned { .. } => self.orphans += 1,
+                Event::VisitorCreated { .. } => self.visitors += 1,
+                Event::VisitorsMerged { .. } => self.merged += 1,
+                Event::IdentifierLearned { .. }
+                | Event::IdentifierMoved { .. }
+                | Event::VisitorsUnmerged { .. }
+                | Event::DuplicateSuspected { .. }
+                | Event::DuplicateSettled { .. }
+                | Event::CustomerLearned { .. }
+                | Event::InteractionAttached { .. }
+                | Event::InteractionMoved { .. }
+                | Event::ConversionRecorded { .. }
+                | Event::ConversionRepeated { .. }
+                | Event::ConversionWithdrawn { .. }
+                | Event::LeadTypeChanged { .. }
+                | Event::LeadAssigned { .. }
+                | Event::NoteAdded { .. }
+                | Event::AttributesSet { .. } => {}
+            }
+        }
+    }
+}
+
+/// One log's decider. See the crate's documentation.
+pub struct Engine {
+    pub(crate) parts: Parts,
+    pub(crate) options: EngineOptions,
+    pub(crate) library: Library,
+    pub(crate) registry: Registry,
+    pub(crate) writer: Writer,
+    /// The last position that was decided; the log may not hold it yet.
+    pub(crate) decided: LogPosition,
+    /// How many keys for inputs that were not taken exist.
+    pub(crate) untaken: u64,
+    /// Records decided since the last write-back.
+    pub(crate) unwritten: u64,
+    pub(crate) batch: PendingBatch,
+    pub(crate) counts: Counts,
+}
+
+impl Engine {
+    /// What was done since opening.
+    #[must_use]
+    pub const fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// The end of the log, as far as it is durable.
+    #[must_use]
+    pub fn head(&self) -> Head {
+        self.parts.log.head()
+    }
+
+    /// The parts that the engine was opened with, for readers.
+    #[must_use]
+    pub const fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
+    /// All tenants, in order of their first policies.
+    #[must_use]
+    pub fn tenants(&self) -> &[Tenant] {
+        self.registry.all()
+    }
+
+    /// The tenant of that name.
+    ///
+    /// # Errors
+    /// [`EngineError::UnknownTenant`].
+    pub fn tenant(&self, name: &str) -> Result<&Tenant, EngineError> {
+        self.registry.by_name(name).ok_or_else(|| EngineError::UnknownTenant { name: name.to_owned() })
+    }
+
+    /// The key that identifiers, orders and message ids are hashed with.
+    #[must_use]
+    pub fn hash_key(&self) -> [u8; 32] {
+        self.parts.vault.identifier_key()
+    }
+
+    /// Returns once everything decided so far is durable.
+    ///
+    /// # Errors
+    /// When writing failed; the process must stop then.
+    pub fn flush(&mut self) -> Result<(), EngineError> {
+        self.hand_over()?;
+        self.writer.flush()
+    }
+
+    /// Gives what was decided to the writer.
+    pub(crate) fn hand_over(&mut self) -> Result<(), EngineError> {
+        let batch = std::mem::take(&mut self.batch);
+        self.writer.write(batch)
+    }
+
+    /// Brings the tables to the end of the log, once the log is durable.
+    ///
+    /// # Errors
+    /// When the log or the tables fail; the process must stop then.
+    pub fn write_back(&mut self) -> Result<(), EngineError> {
+        self.flush()?;
+        let state = crate::recovery::engine_row(&mut self.library, self.untaken);
+        self.library.put_row(Table::Facts, crate::recovery::ENGINE.to_vec(), Some(state));
+        self.library.write_back(self.decided, self.options.books_max)?;
+        self.unwritten = 0;
+        Ok(())
+    }
+
+    /// Writes back when it is time to.
+    pub(crate) fn maybe_write_back(&mut self) -> Result<(), EngineError> {
+        let full = self.library.len() > self.options.books_max.saturating_mul(2);
+        if self.unwritten >= self.options.write_back_records || full { self.write_back() } else { Ok(()) }
+    }
+
+    /// Brings the tables to the end of the log and makes them durable, so that the next opening replays nothing.
+    ///
+    /// # Errors
+    /// When something fails; what is recorded stays recorded.
+    pub fn close(mut self) -> Result<(), EngineError> {
+        if self.unwritten > 0 {
+            self.write_back()?;
+        }
+        self.parts.tables.flush()?;
+        Ok(())
+    }
+
+    /// The position for the next record; puts a state root in front of it where one is due.
+    pub(crate) fn next_position(&mut self) -> LogPosition {
+        let mut position = self.decided.next();
+        if is_root_position(position) {
+            let root = InputFacts::StateRoot(self.library.root().to_bytes());
+            let now = Time::from_millis(0);
+            self.push(position, Pending::bare(&root, TenantId(0), now, now));
+            position = position.next();
+        }
+        position
+    }
+
+    /// Adds a decided record, which must stand at `position`, to the batch.
+    pub(crate) fn push(&mut self, position: LogPosition, record: Pending) {
+        debug_assert_eq!(position, self.decided.next(), "records are pushed in order");
+        self.decided = position;
+        self.unwritten += 1;
+        self.batch.records.push(record);
+    }
+
+    /// Adopts a policy for its tenant, a new one or a known one. Durable on return.
+    ///
+    /// # Errors
+    /// [`EngineError::Policy`] with every fault; nothing changes then.
+    pub fn adopt(&mut self, document: &str) -> Result<(TenantId, Adopted), EngineError> {
+        let draft = proto_events::policy_document::read(document, None);
+        let draft = draft.map_err(|faults| EngineError::Policy { faults })?;
+        let name = draft.policy.tenant.clone();
+        let tenant = self.registry.id_for(&name);
+        let version = self.registry.get(tenant).map_or(0, |tenant| tenant.version);
+        if version > 0 && self.policy_version(tenant, version)?.is_some_and(|known| known.document == document) {
+            return Ok((tenant, Adopted::Unchanged(version)));
+        }
+        let version = version.saturating_add(1);
+        self.registry.adopt(tenant, version, document).map_err(|faults| EngineError::Policy { faults })?;
+        let now = self.options.clock.now();
+        let position = self.next_position();
+        let input = InputFacts::Policy(proto_events::stored::StoredPolicy {
+            version,
+            tenant: name.into(),
+            document: document.to_owned(),
+        });
+        self.push(position, Pending::bare(&input, tenant, now, now));
+        self.note_policy(tenant, version, position, now, document);
+        self.flush()?;
+        Ok((tenant, Adopted::Version(version)))
+    }
+
+    pub(crate) fn note_policy(
+        &mut self,
+        tenant: TenantId,
+        version: u32,
+        position: LogPosition,
+        adopted_at: Time,
+        document: &str,
+    ) {
+        let value = policy_value(position, adopted_at, document);
+        self.library.put_row(Table::Facts, policy_key(tenant, version), Some(value));
+    }
+
+    /// One version of a tenant's policy; `None` when there is no such version.
+    ///
+    /// # Errors
+    /// When the tables fail.
+    pub fn policy_version(&self, tenant: TenantId, version: u32) -> Result<Option<PolicyVersion>, EngineError> {
+        let row = self.library.row(Table::Facts, &policy_key(tenant, version))?;
+        row.map(|value| stored_version(version, &value)).transpose()
+    }
+
+    /// Remembers a message, so that a second one is known as a duplicate.
+    pub(crate) fn remember(&mut self, key: u128, position: LogPosition, fingerprint: u64) {
+        self.library.add_message(key, Message { position, fingerprint });
+    }
+
+    /// Sets a tenant's clock, in memory and at the next write-back.
+    pub(crate) fn set_clock(&mut self, tenant: TenantId, clock: Time) {
+        self.registry.set_clock(tenant, clock);
+        self.library.put_row(Table::Facts, clock_key(tenant), Some(clock.as_millis().to_be_bytes().to_vec()));
+    }
+}

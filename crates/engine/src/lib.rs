@@ -1,0 +1,41 @@
+//! The loop between feed and log: dedupe, decide, write, and everything that opening rebuilds.
+//!
+//! The engine knows the decider, the record format, and what a log and tables promise. It knows no database, no wire
+//! format and no command line. One engine owns one log; decisions are made one after the other in the order of the feed,
+//! while an own thread seals and writes what was decided.
+
+#![forbid(unsafe_code)]
+
+mod options;
+
+mod engine;
+mod error;
+mod intake;
+mod tick;
+
+mod deadlines;
+mod library;
+mod registry;
+mod roots;
+
+mod batch;
+mod writer;
+
+mod recovery;
+
+mod operator;
+mod quarantine;
+mod timeline;
+mod verify;
+
+#[cfg(test)]
+mod tests;
+
+pub use crate::engine::{Counts, Engine, Outcome};
+pub use error::EngineError;
+pub use operator::{Answer, Request};
+pub use options::{Clock, EngineOptions, Parts};
+pub use quarantine::{Quarantine, QuarantineState};
+pub use registry::{Adopted, PolicyVersion, Tenant};
+pub use timeline::{TimelineEntry, TimelineQuery};
+pub use verify::{Finding, Verification};

@@ -1,0 +1,142 @@
+//! Rows of the tables as bytes. All integers are big-endian, so keys sort by value.
+//!
+//! ```text
+//! books        visitor u64                         → format u8 | head u64 | armed i64 (MIN = none) | root 32
+//!                                                    | extra count u16 | extra heads u64 … | canonical book …
+//! redirects    absorbed u64                        → survivor u64
+//! identifiers  kind u8 | keyed hash u128           → visitor u64 that learnt it
+//! orders       keyed hash u128                     → visitor u64 | ordinal u32
+//! deadlines    tenant u32 | due u64 (sign flipped) | visitor u64 → (empty)
+//! ```
+
+use event_log::LogPosition;
+use lead_domain::{Book, Identifier, IdentifierKind, LeadId, OrderKey, TenantId, Time, VisitorId};
+use proto_events::stored::book::{decode_book, encode_book};
+
+use crate::error::EngineError;
+use crate::roots::BookHash;
+
+/// The layout of rows in the books table.
+const BOOK_FORMAT: u8 = 1;
+/// Times are stored with the sign bit flipped, so that negative ones sort first.
+const SIGN: u64 = 1 << 63;
+
+/// What the engine keeps about a book besides the book.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Mark {
+    /// The last record of the visitor's stream.
+    pub(crate) head: LogPosition,
+    /// The last records of other streams that belong to the visitor: of those merged into it, or shared before a merge
+    /// was undone.
+    pub(crate) extra_heads: Vec<LogPosition>,
+    /// The due time of the book's row in the deadlines table, never later than its next deadline.
+    pub(crate) armed: Option<Time>,
+    /// What the book contributes to the state root.
+    pub(crate) hash: BookHash,
+}
+
+fn damaged(table: &'static str) -> EngineError {
+    EngineError::Row { table }
+}
+
+fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
+    let (head, rest) = bytes.split_first_chunk::<N>()?;
+    *bytes = rest;
+    Some(*head)
+}
+
+pub(crate) fn visitor_key(visitor: VisitorId) -> [u8; 8] {
+    visitor.0.to_be_bytes()
+}
+
+pub(crate) fn read_visitor(table: &'static str, mut bytes: &[u8]) -> Result<VisitorId, EngineError> {
+    take::<8>(&mut bytes).map(|bytes| VisitorId(u64::from_be_bytes(bytes))).ok_or(damaged(table))
+}
+
+pub(crate) fn identifier_key(identifier: Identifier) -> [u8; 17] {
+    let mut key = [0; 17];
+    let kind = match identifier.kind {
+        IdentifierKind::CustomerId => 1,
+        IdentifierKind::Email => 2,
+        IdentifierKind::Phone => 3,
+        IdentifierKind::VisitorId => 4,
+    };
+    let (first, rest) = key.split_at_mut(1);
+    first.copy_from_slice(&[kind]);
+    rest.copy_from_slice(&identifier.key.0.to_be_bytes());
+    key
+}
+
+pub(crate) fn order_key(order: OrderKey) -> [u8; 16] {
+    order.0.to_be_bytes()
+}
+
+pub(crate) fn lead_value(lead: LeadId) -> Vec<u8> {
+    let mut value = lead.visitor.0.to_be_bytes().to_vec();
+    value.extend_from_slice(&lead.ordinal.to_be_bytes());
+    value
+}
+
+pub(crate) fn read_lead(mut bytes: &[u8]) -> Result<LeadId, EngineError> {
+    let mut read = || {
+        let visitor = VisitorId(u64::from_be_bytes(take::<8>(&mut bytes)?));
+        Some(LeadId { visitor, ordinal: u32::from_be_bytes(take::<4>(&mut bytes)?) })
+    };
+    read().ok_or(damaged("orders"))
+}
+
+pub(crate) fn deadline_key(tenant: TenantId, due: Time, visitor: VisitorId) -> [u8; 20] {
+    let mut key = [0; 20];
+    let (first, rest) = key.split_at_mut(4);
+    let (middle, last) = rest.split_at_mut(8);
+    first.copy_from_slice(&tenant.0.to_be_bytes());
+    middle.copy_from_slice(&(due.as_millis().cast_unsigned() ^ SIGN).to_be_bytes());
+    last.copy_from_slice(&visitor.0.to_be_bytes());
+    key
+}
+
+pub(crate) fn read_deadline(mut bytes: &[u8]) -> Result<(TenantId, Time, VisitorId), EngineError> {
+    let mut read = || {
+        let tenant = TenantId(u32::from_be_bytes(take::<4>(&mut bytes)?));
+        let due = Time::from_millis((u64::from_be_bytes(take::<8>(&mut bytes)?) ^ SIGN).cast_signed());
+        Some((tenant, due, VisitorId(u64::from_be_bytes(take::<8>(&mut bytes)?))))
+    };
+    read().ok_or(damaged("deadlines"))
+}
+
+pub(crate) fn book_value(book: &Book, mark: &Mark) -> Vec<u8> {
+    let mut value = Vec::with_capacity(512);
+    value.push(BOOK_FORMAT);
+    value.extend_from_slice(&mark.head.0.to_be_bytes());
+    value.extend_from_slice(&mark.armed.map_or(i64::MIN, Time::as_millis).to_be_bytes());
+    value.extend_from_slice(&mark.hash.0);
+    let extra = u16::try_from(mark.extra_heads.len()).unwrap_or(u16::MAX);
+    value.extend_from_slice(&extra.to_be_bytes());
+    for head in mark.extra_heads.iter().take(usize::from(extra)) {
+        value.extend_from_slice(&head.0.to_be_bytes());
+    }
+    encode_book(book, &mut value);
+    value
+}
+
+pub(crate) fn read_book(mut bytes: &[u8]) -> Result<(Book, Mark), EngineError> {
+    let mark = read_mark(&mut bytes).ok_or(damaged("books"))?;
+    let book = decode_book(bytes).map_err(|_| damaged("books"))?;
+    Ok((book, mark))
+}
+
+fn read_mark(bytes: &mut &[u8]) -> Option<Mark> {
+    let [format] = take::<1>(bytes)?;
+    if format != BOOK_FORMAT {
+        return None;
+    }
+    let head = LogPosition(u64::from_be_bytes(take::<8>(bytes)?));
+    let armed = i64::from_be_bytes(take::<8>(bytes)?);
+    let hash = BookHash(take::<32>(bytes)?);
+    let extra = u16::from_be_bytes(take::<2>(bytes)?);
+    let mut extra_heads = Vec::with_capacity(usize::from(extra));
+    for _ in 0..extra {
+        extra_heads.push(LogPosition(u64::from_be_bytes(take::<8>(bytes)?)));
+    }
+    Some(Mark { head, extra_heads, armed: (armed != i64::MIN).then(|| Time::from_millis(armed)), hash })
+}

@@ -1,0 +1,222 @@
+//! What operators ask for: decided like any other input, answered once it is durable.
+
+use event_log::{LogPosition, Record};
+use lead_domain::command::{Adoption, RecordedInteraction};
+use lead_domain::{
+    Command, Event, Input, InteractionId, Lead, LeadId, Name, OrderKey, TenantId, Time, VisitorId, decide,
+};
+use proto_events::stored::v1::AskV1;
+use proto_events::stored::{Facts, InputFacts, Personal, StoredCommand, encode_personal};
+
+use crate::batch::{Pending, visitor_key_number};
+use crate::engine::Engine;
+use crate::error::EngineError;
+use crate::timeline::TimelineQuery;
+
+/// An operator's request.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Whose data it concerns.
+    pub tenant: TenantId,
+    /// Who asks: an account name.
+    pub operator: Name,
+    /// When it counts as given. `None`: at the tenant's clock where ticks have set one, otherwise now. In a folder that no
+    /// service ticks, time stands still between imports; an operator's "now" would find every lead timed out.
+    pub at: Option<Time>,
+    /// What is asked.
+    pub command: Command,
+    /// The version that the lead must have, if the caller cares.
+    pub expected_version: Option<u32>,
+    /// What travels sealed: a note's text, attributes' values, an order id.
+    pub personal: Option<Personal>,
+}
+
+/// What a request led to.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Its record.
+    pub position: LogPosition,
+    /// In whose stream.
+    pub visitor: VisitorId,
+    /// When it counts as given.
+    pub at: Time,
+    /// What was decided.
+    pub events: Vec<Event>,
+    /// The leads concerned, as they stand now.
+    pub leads: Vec<Lead>,
+}
+
+impl Engine {
+    /// Carries out a request. Durable on return.
+    ///
+    /// # Errors
+    /// [`EngineError::Refused`] without effect; anything else when the storage fails.
+    pub fn execute(&mut self, request: Request) -> Result<Answer, EngineError> {
+        self.load_for_command(&request.command)?;
+        let position = self.next_position();
+        let at = request.at.unwrap_or_else(|| self.command_time(request.tenant));
+        let first = self.batch.events.len();
+        let input = Input::Command { at, command: request.command.clone(), expected_version: request.expected_version };
+        let Some(tenant) = self.registry.get(request.tenant) else {
+            return Err(EngineError::UnknownTenant { name: format!("number {}", request.tenant.0) });
+        };
+        let shelf = &mut self.library.shelf;
+        let visitor = decide(tenant.policy(), request.tenant, shelf, &input, &mut self.batch.events)?;
+        let events = first..self.batch.events.len();
+        let stated = self.batch.events.get(events.clone()).unwrap_or_default().to_vec();
+        self.counts.add_events(&stated);
+        let previous = self.library.note(request.tenant, visitor, position, &stated);
+        self.push(position, pending(&request, at, self.options.clock.now(), visitor, previous, events));
+        self.flush()?;
+        let leads = self.leads_of(&stated);
+        Ok(Answer { position, visitor, at, events: stated, leads })
+    }
+
+    /// The time at which a request without one counts as given.
+    fn command_time(&self, tenant: TenantId) -> Time {
+        let clock = self.registry.get(tenant).map_or(Time::MIN, |tenant| tenant.clock);
+        if clock == Time::MIN { self.options.clock.now() } else { clock }
+    }
+
+    fn leads_of(&self, events: &[Event]) -> Vec<Lead> {
+        let mut ids: Vec<LeadId> = events.iter().flat_map(Event::leads).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let shelf = &self.library.shelf;
+        ids.iter().filter_map(|id| shelf.book(id.visitor)?.lead(*id).cloned()).collect()
+    }
+
+    fn load_for_command(&mut self, command: &Command) -> Result<(), EngineError> {
+        let mut visitors = named_visitors(command);
+        visitors.retain(|visitor| *visitor <= self.library.shelf.last_visitor());
+        self.library.load_visitors(visitors)?;
+        match command_order(command) {
+            Some(order) => self.library.load_order(order),
+            None => Ok(()),
+        }
+    }
+
+    /// Reads an interaction of the tenant, to make a command about it.
+    ///
+    /// # Errors
+    /// [`EngineError::UnknownInteraction`].
+    pub fn recorded(&self, tenant: TenantId, id: InteractionId) -> Result<(RecordedInteraction, Facts), EngineError> {
+        let position = LogPosition(id.0);
+        let unknown = EngineError::UnknownInteraction { id };
+        let Some(bytes) = self.parts.log.get(position)? else { return Err(unknown) };
+        let record = Record::read(&bytes).map_err(|fault| event_log::LogError::Damaged { position, fault })?;
+        let facts = proto_events::stored::decode_facts(record.header.codec, record.facts)
+            .map_err(|source| EngineError::Record { position, source })?;
+        if record.header.tenant != tenant.0 || !matches!(facts.input, InputFacts::Interaction(_)) {
+            return Err(unknown);
+        }
+        let occurred_at = Time::from_millis(record.header.occurred_at);
+        Ok((RecordedInteraction { id, occurred_at, visitor: VisitorId(record.header.visitor) }, facts))
+    }
+
+    /// The command that adopts an orphan.
+    ///
+    /// # Errors
+    /// [`EngineError::UnknownInteraction`], also when the interaction was no orphan.
+    pub fn adoption(&self, tenant: TenantId, id: InteractionId, into: Adoption) -> Result<Command, EngineError> {
+        let (orphan, facts) = self.recorded(tenant, id)?;
+        let was_orphan = facts.events.iter().any(|event| matches!(event, Event::InteractionOrphaned { .. }));
+        if was_orphan { Ok(Command::AdoptOrphan { orphan, into }) } else { Err(EngineError::UnknownInteraction { id }) }
+    }
+
+    /// The command that moves an attached interaction, with what the lead that it leaves will have left.
+    ///
+    /// # Errors
+    /// [`EngineError::UnknownInteraction`], also when the interaction is an orphan.
+    pub fn movement(&mut self, tenant: TenantId, id: InteractionId, to: LeadId) -> Result<Command, EngineError> {
+        let (interaction, facts) = self.recorded(tenant, id)?;
+        let attached = facts.events.iter().find_map(|event| match event {
+            Event::InteractionAttached { lead, .. } => Some(*lead),
+            _ => None,
+        });
+        let recorded_in = attached.ok_or(EngineError::UnknownInteraction { id })?;
+        self.library.load_visitors(vec![interaction.visitor])?;
+        let moved = self.library.shelf.book(interaction.visitor).into_iter().flat_map(|book| &book.moved);
+        let from = moved.filter(|moved| moved.interaction == id).map(|moved| moved.lead).last().unwrap_or(recorded_in);
+        let remaining = self.remaining(from, id)?;
+        Ok(Command::MoveInteraction { interaction, recorded_in, to, remaining })
+    }
+
+    /// First and last interaction of a lead without this one, read from its visitor's streams.
+    fn remaining(&mut self, lead: LeadId, without: InteractionId) -> Result<Option<(Time, Time)>, EngineError> {
+        let mut times = std::collections::BTreeMap::new();
+        let entries = self.timeline(&TimelineQuery { visitor: lead.visitor, lead: Some(lead), limit: usize::MAX })?;
+        for entry in entries.iter().rev() {
+            for event in &entry.facts.events {
+                match event {
+                    Event::InteractionAttached { lead: taken, interaction, occurred_at, .. } if *taken == lead => {
+                        times.insert(*interaction, *occurred_at);
+                    }
+                    Event::InteractionMoved { interaction, occurred_at, from, to, .. } => {
+                        if *to == lead {
+                            times.insert(*interaction, *occurred_at);
+                        } else if *from == lead {
+                            times.remove(interaction);
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+        times.remove(&without);
+        Ok(times.values().min().copied().zip(times.values().max().copied()))
+    }
+}
+
+fn pending(
+    request: &Request,
+    at: Time,
+    now: Time,
+    visitor: VisitorId,
+    previous: LogPosition,
+    events: std::ops::Range<usize>,
+) -> Pending {
+    let input = InputFacts::Command(StoredCommand {
+        operator: request.operator.clone().into(),
+        expected_version: request.expected_version,
+        ask: AskV1::from(&request.command),
+    });
+    let mut record = Pending::bare(&input, request.tenant, at, now);
+    record.visitor = visitor;
+    record.previous = previous;
+    record.events = events;
+    if let Some(personal) = &request.personal {
+        encode_personal(personal, &mut record.personal);
+        record.key = visitor_key_number(visitor);
+    }
+    record
+}
+
+fn named_visitors(command: &Command) -> Vec<VisitorId> {
+    match command {
+        Command::OpenLead { visitor, .. } | Command::UnmergeVisitor { visitor, .. } => vec![*visitor],
+        Command::CloseLead { lead, .. }
+        | Command::ConvertLead { lead, .. }
+        | Command::WithdrawConversion { lead, .. }
+        | Command::ReopenLead { lead }
+        | Command::ChangeLeadType { lead, .. }
+        | Command::AssignLead { lead, .. }
+        | Command::AddNote { lead }
+        | Command::SetAttributes { lead, .. } => vec![lead.visitor],
+        Command::AdoptOrphan { orphan, into } => match into {
+            Adoption::Lead(lead) => vec![orphan.visitor, lead.visitor],
+            Adoption::NewLead(_) => vec![orphan.visitor],
+        },
+        Command::MoveInteraction { interaction, recorded_in, to, .. } => {
+            vec![interaction.visitor, recorded_in.visitor, to.visitor]
+        }
+        Command::MergeVisitors { one, other } | Command::SettleDuplicate { one, other } => vec![*one, *other],
+    }
+}
+
+const fn command_order(command: &Command) -> Option<OrderKey> {
+    match command {
+        Command::ConvertLead { sale, .. } => sale.order,
+        _ => None,
+    }
+}

@@ -1,0 +1,101 @@
+//! A visitor's records, newest first: walked back from record to record, without an index by stream.
+
+use std::collections::BTreeSet;
+
+use event_log::{Header, LogError, LogPosition, Record};
+use key_vault::KeySlot;
+use lead_domain::{Book, Event, LeadId, VisitorId};
+use proto_events::stored::{self, Facts, Personal};
+
+use crate::engine::Engine;
+use crate::error::EngineError;
+
+/// Which records to walk.
+#[derive(Clone, Copy, Debug)]
+pub struct TimelineQuery {
+    /// Whose stream, after merges.
+    pub visitor: VisitorId,
+    /// Only records with an event about this lead.
+    pub lead: Option<LeadId>,
+    /// The most records to return.
+    pub limit: usize,
+}
+
+/// One record of a timeline.
+#[derive(Clone, Debug)]
+pub struct TimelineEntry {
+    /// Its header.
+    pub header: Header,
+    /// Input and events.
+    pub facts: Facts,
+    /// The personal part; `None` where there is none or its key was destroyed.
+    pub personal: Option<Personal>,
+}
+
+impl Engine {
+    /// A visitor's book, after merges. Ids of other tenants are unknown ones.
+    ///
+    /// # Errors
+    /// [`EngineError::UnknownVisitor`].
+    pub fn book(&mut self, tenant: lead_domain::TenantId, visitor: VisitorId) -> Result<&Book, EngineError> {
+        if visitor <= self.library.shelf.last_visitor() {
+            self.library.load_visitors(vec![visitor])?;
+        }
+        let book = self.library.shelf.book(visitor).filter(|book| book.tenant == tenant);
+        book.ok_or(EngineError::UnknownVisitor { visitor })
+    }
+
+    /// The visitor's records, newest first, with all streams that were ever theirs merged by position.
+    ///
+    /// # Errors
+    /// When the log or the keys fail.
+    pub fn timeline(&mut self, query: &TimelineQuery) -> Result<Vec<TimelineEntry>, EngineError> {
+        self.flush()?;
+        self.library.load_visitors(vec![query.visitor])?;
+        let mut heads: BTreeSet<LogPosition> = self.library.heads(query.visitor).into_iter().collect();
+        heads.remove(&LogPosition::START);
+        let mut entries = Vec::new();
+        while let Some(position) = heads.pop_last() {
+            let entry = self.read_entry(position)?;
+            if entry.header.previous > LogPosition::START {
+                heads.insert(entry.header.previous);
+            }
+            if query.lead.is_none_or(|lead| concerns(&entry.facts.events, lead)) {
+                entries.push(entry);
+                if entries.len() >= query.limit {
+                    break;
+                }
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Reads one record, with its personal part where that can be opened.
+    ///
+    /// # Errors
+    /// When the record is missing or damaged.
+    pub fn read_entry(&self, position: LogPosition) -> Result<TimelineEntry, EngineError> {
+        let bytes = self.parts.log.get(position)?.ok_or(LogError::Missing { position })?;
+        let record = Record::read(&bytes).map_err(|fault| LogError::Damaged { position, fault })?;
+        let facts = stored::decode_facts(record.header.codec, record.facts)
+            .map_err(|source| EngineError::Record { position, source })?;
+        Ok(TimelineEntry { header: record.header, facts, personal: self.open_personal(&record)? })
+    }
+
+    /// Opens a record's personal part; `None` where there is none or its key was destroyed.
+    pub(crate) fn open_personal(&self, record: &Record<'_>) -> Result<Option<Personal>, EngineError> {
+        let position = record.header.position;
+        if record.personal.is_empty() {
+            return Ok(None);
+        }
+        let KeySlot::Live(key) = self.parts.vault.get(record.header.key)? else { return Ok(None) };
+        let opened =
+            key.open(position.0, &record.chain.0, record.personal).map_err(|_| EngineError::Sealed { position })?;
+        let personal = stored::decode_personal(record.header.codec, &opened);
+        personal.map(Some).map_err(|source| EngineError::Record { position, source })
+    }
+}
+
+fn concerns(events: &[Event], lead: LeadId) -> bool {
+    events.iter().any(|event| event.leads().contains(&lead))
+}

@@ -1,0 +1,294 @@
+//! Verification: the log by its chain and seals, the tables by folding the log anew.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use event_log::{Chain, EventLog, Head, LogError, LogPosition, MemoryTables, Record, Table, Tables};
+use key_vault::KeySlot;
+use proto_events::stored::{self, kind};
+
+use crate::engine::Engine;
+use crate::error::EngineError;
+use crate::library::rows::read_book;
+use crate::options::Parts;
+
+/// Findings beyond this many are counted, not kept: a folder with so many is damaged as a whole.
+const FINDINGS_MAX: usize = 1_000;
+/// Rows compared in one go.
+const COMPARED_ROWS: usize = 4_096;
+
+/// One thing that is not as it must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Where: a position of the log or a row of a table.
+    pub place: String,
+    /// What is wrong there; never personal data.
+    pub fault: String,
+    /// What to do about it.
+    pub cure: &'static str,
+}
+
+const RESTORE: &str = "the log itself is damaged: restore the folder from a backup";
+const REPAIR: &str = "derived data: rebuild it from the log with `leadfold repair`";
+
+/// What a verification looked at and found.
+#[derive(Clone, Debug, Default)]
+pub struct Verification {
+    /// Records whose chain, position and encoding were checked.
+    pub records: u64,
+    /// Bytes of those records.
+    pub bytes: u64,
+    /// Personal parts that opened with their keys.
+    pub sealed: u64,
+    /// Personal parts whose keys were destroyed.
+    pub erased: u64,
+    /// State roots that the folded books gave again.
+    pub state_roots: u64,
+    /// Rows of the tables that the folded log gave again.
+    pub rows: u64,
+    /// The end of the log.
+    pub head: Head,
+    /// The hash over all books at the head.
+    pub state_root: [u8; 32],
+    /// What is wrong, at most a thousand.
+    pub findings: Vec<Finding>,
+    /// How many more findings there were.
+    pub more_findings: u64,
+}
+
+impl Verification {
+    /// Whether everything is as it must be.
+    #[must_use]
+    pub const fn is_whole(&self) -> bool {
+        self.findings.is_empty()
+    }
+
+    fn find(&mut self, place: String, fault: String, cure: &'static str) {
+        if self.findings.len() < FINDINGS_MAX {
+            self.findings.push(Finding { place, fault, cure });
+        } else {
+            self.more_findings += 1;
+        }
+    }
+}
+
+impl Engine {
+    /// Walks the whole log and compares what it folds to with the tables. Memory grows with the number of visitors.
+    ///
+    /// `progress` is told the position reached, now and then.
+    ///
+    /// # Errors
+    /// When the storage fails; damage is a finding, not an error.
+    pub fn verify(&mut self, progress: &mut dyn FnMut(LogPosition)) -> Result<Verification, EngineError> {
+        self.write_back()?;
+        let mut found = Verification { head: self.head(), ..Verification::default() };
+        self.verify_log(&mut found, progress)?;
+        if !found.is_whole() {
+            return Ok(found);
+        }
+        let tables = Arc::new(MemoryTables::new());
+        let parts = Parts { tables: tables.clone(), ..self.parts.clone() };
+        let mut shadow = match Self::replayed(parts, self.options.clone(), &mut |position, _| progress(position)) {
+            Ok(shadow) => shadow,
+            Err(error) if error.is_damage() => {
+                found.find("the log's fold".to_owned(), error.to_string(), RESTORE);
+                return Ok(found);
+            }
+            Err(error) => return Err(error),
+        };
+        found.state_root = shadow.library.root().to_bytes();
+        shadow.write_back()?;
+        compare_tables(tables.as_ref(), self.parts.tables.as_ref(), &mut found)?;
+        Ok(found)
+    }
+
+    fn verify_log(&self, found: &mut Verification, progress: &mut dyn FnMut(LogPosition)) -> Result<(), EngineError> {
+        let mut walk = Walk { next: LogPosition(1), chain: Chain::default() };
+        while walk.next <= found.head.position {
+            let log: Arc<dyn EventLog> = self.parts.log.clone();
+            let mut failed = None;
+            let read = log.read(walk.next, &mut |record| {
+                if let Err(error) = self.verify_record(&mut walk, &record, found) {
+                    failed = Some(error);
+                    return ControlFlow::Break(());
+                }
+                if record.header.position.0.is_multiple_of(1 << 16) {
+                    progress(record.header.position);
+                }
+                ControlFlow::Continue(())
+            });
+            match (read, failed) {
+                (_, Some(error)) => return Err(error),
+                (Ok(_), None) => return Ok(()),
+                (Err(LogError::Damaged { position, fault }), None) => {
+                    found.find(format!("position {position}"), format!("the record {fault}"), RESTORE);
+                    walk.skip(position);
+                }
+                (Err(LogError::Missing { position }), None) => {
+                    found.find(format!("position {position}"), "the record is missing".to_owned(), RESTORE);
+                    walk.skip(position);
+                }
+                (Err(error), None) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    fn verify_record(&self, walk: &mut Walk, record: &Record<'_>, found: &mut Verification) -> Result<(), EngineError> {
+        let position = walk.next;
+        let place = || format!("position {position}");
+        found.records += 1;
+        found.bytes += (event_log::HEADER_BYTES + record.facts.len() + record.personal.len()) as u64;
+        if let Err(fault) = record.follows(position, walk.chain) {
+            found.find(place(), format!("the record {fault}"), RESTORE);
+        }
+        if record.header.kind.0 == kind::STATE_ROOT {
+            found.state_roots += 1;
+        }
+        if let Err(error) = stored::decode_facts(record.header.codec, record.facts) {
+            found.find(place(), format!("cannot {error}"), RESTORE);
+        }
+        if !record.personal.is_empty() {
+            match self.parts.vault.get(record.header.key) {
+                Ok(KeySlot::Live(key)) if key.open(position.0, &record.chain.0, record.personal).is_ok() => {
+                    found.sealed += 1;
+                }
+                Ok(KeySlot::Destroyed) => found.erased += 1,
+                Ok(KeySlot::Live(_)) => {
+                    found.find(place(), "the personal part doesn't open: it was altered".to_owned(), RESTORE);
+                }
+                Ok(KeySlot::Empty) | Err(key_vault::VaultError::OutOfRange { .. }) => {
+                    found.find(place(), "the personal part's key is missing".to_owned(), RESTORE);
+                }
+                Err(error @ key_vault::VaultError::SlotDamaged { .. }) => {
+                    found.find(place(), error.to_string(), RESTORE);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        *walk = Walk { next: position.next(), chain: record.chain };
+        Ok(())
+    }
+}
+
+/// Where a walk along the chain stands.
+struct Walk {
+    next: LogPosition,
+    chain: Chain,
+}
+
+impl Walk {
+    /// Goes on behind a record that can't be read. The next record's chain can't be checked then, so it is a finding too.
+    fn skip(&mut self, position: LogPosition) {
+        self.next = position.next();
+    }
+}
+
+/// Compares every table; armed deadlines by their meaning, since they may differ without harm.
+fn compare_tables(folded: &dyn Tables, stored: &dyn Tables, found: &mut Verification) -> Result<(), EngineError> {
+    for table in Table::ALL {
+        match table {
+            Table::Deadlines => {}
+            Table::Books
+            | Table::Facts
+            | Table::Redirects
+            | Table::Identifiers
+            | Table::Orders
+            | Table::Quarantine
+            | Table::Messages => compare_table(folded, stored, table, found)?,
+        }
+    }
+    Ok(())
+}
+
+fn compare_table(
+    folded: &dyn Tables,
+    stored: &dyn Tables,
+    table: Table,
+    found: &mut Verification,
+) -> Result<(), EngineError> {
+    let (mut expected, mut actual) = (Rows::new(folded, table), Rows::new(stored, table));
+    loop {
+        let (left, right) = (expected.peek()?, actual.peek()?);
+        match (left, right) {
+            (None, None) => return Ok(()),
+            (Some((key, value)), Some((other_key, other_value))) if key == other_key => {
+                found.rows += 1;
+                if let Some(fault) = differs(table, stored, &value, &other_value)? {
+                    found.find(row_place(table, &key), fault, REPAIR);
+                }
+                expected.advance();
+                actual.advance();
+            }
+            (Some((key, _)), other) if other.as_ref().is_none_or(|(other_key, _)| key < *other_key) => {
+                found.find(row_place(table, &key), "the row is missing".to_owned(), REPAIR);
+                expected.advance();
+            }
+            (_, Some((key, _))) => {
+                found.find(row_place(table, &key), "the log knows no such row".to_owned(), REPAIR);
+                actual.advance();
+            }
+            (Some(_), None) => expected.advance(),
+        }
+    }
+}
+
+/// A row of a table by its key, which holds no personal data.
+fn row_place(table: Table, key: &[u8]) -> String {
+    let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("table {}, row {key}", table.name())
+}
+
+fn differs(table: Table, stored: &dyn Tables, expected: &[u8], actual: &[u8]) -> Result<Option<String>, EngineError> {
+    if table != Table::Books {
+        return Ok((expected != actual).then(|| "the row differs from what the log says".to_owned()));
+    }
+    let (book, mark) = read_book(expected)?;
+    let Ok((other, other_mark)) = read_book(actual) else { return Ok(Some("the row can't be read".to_owned())) };
+    if book != other || mark.hash != other_mark.hash {
+        return Ok(Some("the book differs from what the log says".to_owned()));
+    }
+    if mark.head != other_mark.head || mark.extra_heads != other_mark.extra_heads {
+        return Ok(Some("the head of the visitor's stream differs from what the log says".to_owned()));
+    }
+    let Some(deadline) = other.next_deadline() else { return Ok(None) };
+    let armed = other_mark.armed.filter(|armed| *armed <= deadline);
+    let Some(armed) = armed else { return Ok(Some("no tick is armed for an open lead".to_owned())) };
+    let key = crate::library::rows::deadline_key(other.tenant, armed, other.visitor);
+    let present = stored.get(Table::Deadlines, &key)?.is_some();
+    Ok((!present).then(|| "the armed tick of an open lead is missing".to_owned()))
+}
+
+/// A table's rows, read some thousand at a time.
+struct Rows<'a> {
+    tables: &'a dyn Tables,
+    table: Table,
+    rows: std::vec::IntoIter<(Vec<u8>, Vec<u8>)>,
+    current: Option<(Vec<u8>, Vec<u8>)>,
+    last: Option<Vec<u8>>,
+    ended: bool,
+}
+
+impl<'a> Rows<'a> {
+    fn new(tables: &'a dyn Tables, table: Table) -> Self {
+        Self { tables, table, rows: Vec::new().into_iter(), current: None, last: None, ended: false }
+    }
+
+    fn peek(&mut self) -> Result<Option<(Vec<u8>, Vec<u8>)>, EngineError> {
+        if self.current.is_none() && !self.ended {
+            self.current = self.rows.next();
+            if self.current.is_none() {
+                // The smallest key behind the last one is that key with a zero byte added.
+                let from = self.last.as_ref().map(|last| [last.as_slice(), &[0]].concat()).unwrap_or_default();
+                self.rows = self.tables.scan(self.table, &from, &[], COMPARED_ROWS)?.into_iter();
+                self.current = self.rows.next();
+                self.ended = self.current.is_none();
+            }
+        }
+        Ok(self.current.clone())
+    }
+
+    fn advance(&mut self) {
+        self.last = self.current.take().map(|(key, _)| key);
+    }
+}

@@ -1,0 +1,222 @@
+//! The thread that encodes, chains, seals and appends what was decided, so that deciding goes on while the disk works.
+//!
+//! It takes whatever is queued when it gets free, in one append: no timer delays a lone client, and a busy feed shares one
+//! sync among thousands of records. After any failure it stops for good, because what is durable is unknown then.
+
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+use event_log::{Batch, Head, Header, Record, RecordKind};
+use key_vault::{KeySlot, SEAL_OVERHEAD, SubjectKey, VaultError};
+use lead_domain::Time;
+use proto_events::CODEC;
+use proto_events::stored::encode_events;
+use rustc_hash::FxHashMap;
+
+use crate::batch::{Pending, PendingBatch};
+use crate::error::EngineError;
+use crate::options::{Clock, Parts};
+
+/// How many decided batches may wait. With those of some thousand records this keeps the writer busy, in some 20 MiB.
+const BATCHES_QUEUED_MAX: usize = 8;
+/// No append is larger, unless a single batch is.
+const APPEND_BYTES_MAX: usize = 16 << 20;
+/// How many keys stay in memory, at some 100 bytes each.
+const KEYS_MAX: usize = 200_000;
+
+enum Order {
+    Write(PendingBatch),
+    /// Answer once everything before is durable.
+    Flush(SyncSender<Result<(), EngineError>>),
+}
+
+/// The handle of the writer thread.
+pub(crate) struct Writer {
+    orders: Option<SyncSender<Order>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    /// Starts the thread behind a log that ends at `head`, whose last record was recorded at `recorded_at`.
+    pub(crate) fn start(parts: Parts, clock: Clock, head: Head, recorded_at: Time) -> Self {
+        let (orders, receiver) = sync_channel(BATCHES_QUEUED_MAX);
+        let scribe = Scribe {
+            parts,
+            clock,
+            head,
+            recorded_at,
+            keys: FxHashMap::default(),
+            facts: Vec::new(),
+            batch: Batch::default(),
+        };
+        let thread = std::thread::spawn(move || scribe.run(&receiver));
+        Self { orders: Some(orders), thread: Some(thread) }
+    }
+
+    /// Queues a batch; waits while the queue is full.
+    pub(crate) fn write(&self, batch: PendingBatch) -> Result<(), EngineError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        self.send(Order::Write(batch))
+    }
+
+    /// Returns once everything queued so far is durable.
+    pub(crate) fn flush(&self) -> Result<(), EngineError> {
+        let (answer, durable) = sync_channel(1);
+        self.send(Order::Flush(answer))?;
+        durable.recv().unwrap_or(Err(EngineError::WriterStopped))
+    }
+
+    fn send(&self, order: Order) -> Result<(), EngineError> {
+        let orders = self.orders.as_ref().ok_or(EngineError::WriterStopped)?;
+        orders.send(order).map_err(|_| EngineError::WriterStopped)
+    }
+}
+
+impl Drop for Writer {
+    /// Lets the thread finish what is queued, so that nobody opens the folder again before it is released.
+    fn drop(&mut self) {
+        self.orders = None;
+        if let Some(thread) = self.thread.take() {
+            // A writer that panicked has nothing more to say; its panic was printed.
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Scribe {
+    parts: Parts,
+    clock: Clock,
+    head: Head,
+    recorded_at: Time,
+    keys: FxHashMap<u64, SubjectKey>,
+    facts: Vec<u8>,
+    batch: Batch,
+}
+
+impl Scribe {
+    fn run(mut self, orders: &Receiver<Order>) {
+        let mut failed: Option<EngineError> = None;
+        let mut next = orders.recv().ok();
+        while let Some(order) = next {
+            match order {
+                Order::Write(batch) if failed.is_none() => match self.write_queued(batch, orders) {
+                    Ok(behind) => {
+                        next = behind.or_else(|| orders.recv().ok());
+                        continue;
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, "writing to the log failed; nothing more is taken");
+                        failed = Some(error);
+                    }
+                },
+                Order::Write(_) => {}
+                Order::Flush(answer) => {
+                    let result = failed.take().map_or(Ok(()), Err);
+                    let stop = result.is_err();
+                    // Who asked may have gone; that changes nothing.
+                    let _ = answer.send(result);
+                    if stop {
+                        return;
+                    }
+                }
+            }
+            next = orders.recv().ok();
+        }
+    }
+
+    /// Writes the batch and whatever else is queued, and returns the order that ended the queue.
+    fn write_queued(&mut self, first: PendingBatch, orders: &Receiver<Order>) -> Result<Option<Order>, EngineError> {
+        self.batch.bytes.clear();
+        self.batch.ends.clear();
+        self.batch.meta.clear();
+        self.batch.after = self.head.position;
+        self.batch.chain = self.head.chain;
+        self.recorded_at = self.recorded_at.max(self.clock.now());
+        self.encode(first)?;
+        let mut behind = None;
+        while self.batch.bytes.len() < APPEND_BYTES_MAX {
+            match orders.try_recv() {
+                Ok(Order::Write(batch)) => self.encode(batch)?,
+                Ok(order @ Order::Flush(_)) => {
+                    behind = Some(order);
+                    break;
+                }
+                Err(_) => break,
+            }
+        }
+        // Keys must be durable before the first record that is sealed with them.
+        self.parts.vault.sync()?;
+        self.parts.log.append(&self.batch)?;
+        self.head = self.batch.head();
+        Ok(behind)
+    }
+
+    fn encode(&mut self, pending: PendingBatch) -> Result<(), EngineError> {
+        if self.keys.len() > KEYS_MAX {
+            self.keys.clear();
+        }
+        if !pending.new_keys.is_empty() {
+            let keys = self.parts.vault.create_many(&pending.new_keys)?;
+            self.keys.extend(pending.new_keys.iter().copied().zip(keys));
+        }
+        for record in &pending.records {
+            self.facts.clear();
+            self.facts.extend_from_slice(&record.input);
+            encode_events(pending.events.get(record.events.clone()).unwrap_or_default(), &mut self.facts);
+            self.encode_record(record)?;
+        }
+        self.batch.meta.extend(pending.meta);
+        Ok(())
+    }
+
+    fn encode_record(&mut self, record: &Pending) -> Result<(), EngineError> {
+        let position = self.batch.head().position.next();
+        let sealed_len = if record.personal.is_empty() { 0 } else { record.personal.len() + SEAL_OVERHEAD };
+        let header = Header {
+            codec: CODEC,
+            kind: RecordKind(record.kind),
+            tenant: record.tenant.0,
+            position,
+            visitor: record.visitor.0,
+            feed_sequence: record.feed_sequence,
+            occurred_at: record.occurred_at.as_millis(),
+            received_at: record.received_at.as_millis(),
+            recorded_at: self.recorded_at.as_millis(),
+            previous: record.previous,
+            key: if sealed_len == 0 { 0 } else { record.key },
+            facts_len: length(self.facts.len()),
+            personal_len: length(sealed_len),
+        };
+        let chain = Record::write(&header, self.batch.chain, &self.facts, &mut self.batch.bytes);
+        if sealed_len > 0 {
+            let key = load_key(&mut self.keys, &self.parts, record.key)?;
+            key.seal_into(position.0, &chain.0, &record.personal, &mut self.batch.bytes);
+        }
+        self.batch.ends.push(self.batch.bytes.len());
+        self.batch.chain = chain;
+        Ok(())
+    }
+}
+
+fn load_key<'a>(
+    keys: &'a mut FxHashMap<u64, SubjectKey>,
+    parts: &Parts,
+    number: u64,
+) -> Result<&'a SubjectKey, EngineError> {
+    use std::collections::hash_map::Entry;
+    match keys.entry(number) {
+        Entry::Occupied(entry) => Ok(entry.into_mut()),
+        Entry::Vacant(entry) => match parts.vault.get(number)? {
+            KeySlot::Live(key) => Ok(entry.insert(key)),
+            KeySlot::Destroyed => Err(VaultError::Destroyed { number }.into()),
+            KeySlot::Empty => Err(VaultError::SlotDamaged { number }.into()),
+        },
+    }
+}
+
+/// Lengths are bounded by the limits of the feed, far below 4 GiB.
+fn length(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,472 @@
+//! The command line: what can be asked, with an example for everything.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use lead_domain::{InteractionId, LeadId, Time, VisitorId};
+
+use crate::generate::GenerateArgs;
+use crate::settings::{GlobalArgs, parse_time};
+
+/// An open, event-sourced lead engine: interactions in, leads out, every one explained by its log.
+#[derive(Debug, Parser)]
+#[command(name = "leadfold", version, propagate_version = true, max_term_width = 110)]
+#[command(after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 data damaged.\n\n\
+    Example:\n  leadfold policy adopt examples/shop/policy.toml\n  \
+    leadfold import examples/shop/interactions.ndjson\n  leadfold leads --status open --limit 10")]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: GlobalArgs,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Check, adopt and show what people configure
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// Record history or batches: CloudEvents NDJSON, or CSV with a mapping; plain, gzip or zstd
+    #[command(after_help = "A second import of the same file changes nothing, so an import that was cut off is simply \
+        run again.\n\nExamples:\n  leadfold import interactions.ndjson.zst\n  \
+        leadfold import --mapping examples/ecom/mapping.toml ecom.csv.gz\n  zcat old.gz | leadfold import -")]
+    Import(ImportArgs),
+    /// List leads: filter, search, sort, page
+    #[command(after_help = "Several values of one filter are separated by commas.\n\nExamples:\n  \
+        leadfold leads --status open --lead-type tablets,broadband --sort=-value\n  \
+        leadfold leads --opened-from 2026-01-01 --q anna --json --limit 100000")]
+    Leads(Box<LeadsArgs>),
+    /// Show one lead, or act on it
+    #[command(after_help = "Examples:\n  leadfold lead V42-1\n  leadfold lead V42-1 --timeline\n  \
+        leadfold lead V42-1 close --reason not_interested\n  \
+        leadfold lead V42-1 convert --value 12900 --currency EUR --order A-1")]
+    Lead(LeadArgs),
+    /// List interactions that no lead could take
+    #[command(after_help = "Examples:\n  leadfold orphans --channel web\n  leadfold orphan I1042 adopt --lead V42-1")]
+    Orphans(OrphansArgs),
+    /// Act on one orphan
+    #[command(after_help = "Examples:\n  leadfold orphan I1042 adopt --lead V42-1\n  \
+        leadfold orphan I1042 adopt --lead-type tablets")]
+    Orphan(OrphanArgs),
+    /// Move an interaction that was attached wrongly
+    #[command(after_help = "Example:\n  leadfold interaction I1042 move --to V42-2")]
+    Interaction(InteractionArgs),
+    /// Show a visitor, or act on it
+    #[command(after_help = "Examples:\n  leadfold visitor V42\n  leadfold visitor V42 merge V77\n  \
+        leadfold visitor V77 unmerge --keep-apart")]
+    Visitor(VisitorArgs),
+    /// List inputs that could not be taken, and take or discard them
+    #[command(after_help = "Examples:\n  leadfold quarantine\n  leadfold quarantine 1042 show\n  \
+        leadfold quarantine 1042 retry --with repaired.json\n  leadfold quarantine 1042 discard")]
+    Quarantine(QuarantineArgs),
+    /// Show the read models and how far they have followed; build one anew
+    #[command(after_help = "Examples:\n  leadfold projections\n  leadfold projections rebuild listing")]
+    Projections(ProjectionsArgs),
+    /// Check the whole log and everything derived from it
+    #[command(after_help = "Checks the chain, the seals, duplicate detection, and the books against a fold of the log.\n\
+        Exits with 3 when something is damaged.\n\nExample:\n  leadfold verify --json")]
+    Verify,
+    /// Rebuild everything that is derived from the log: tables and read models. Never touches the log
+    #[command(after_help = "Example:\n  leadfold repair")]
+    Repair,
+    /// Make up realistic traffic
+    #[command(after_help = "Example:\n  leadfold generate --visitors 1000 --interactions 20000 --seed 7 -o traffic.ndjson")]
+    Generate(GenerateArgs),
+    /// Print a completion script for a shell
+    #[command(after_help = "Example:\n  leadfold completions bash > /etc/bash_completion.d/leadfold")]
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    #[command(after_help = "Example:\n  leadfold man | man -l -")]
+    Man,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Name every fault of a policy file, without adopting it
+    #[command(after_help = "Example:\n  leadfold policy check policy.toml")]
+    Check {
+        /// The policy (TOML)
+        file: PathBuf,
+    },
+    /// Put a policy in force; the first one makes the tenant
+    #[command(after_help = "Example:\n  leadfold policy adopt policy.toml")]
+    Adopt {
+        /// The policy (TOML)
+        file: PathBuf,
+    },
+    /// Print the policy in force, or an earlier version
+    #[command(after_help = "Example:\n  leadfold policy show --number 1")]
+    Show {
+        /// Which version; the one in force without it
+        #[arg(long = "number", alias = "version", value_name = "N")]
+        number: Option<u32>,
+    },
+    /// List all versions
+    #[command(after_help = "Example:\n  leadfold policy history")]
+    History,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ImportArgs {
+    /// Files to import in this order; - is standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// How a CSV file's columns become interactions (TOML)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) mapping: Option<PathBuf>,
+}
+
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct LeadsArgs {
+    /// open, closed
+    #[arg(long)]
+    pub(crate) status: Option<String>,
+    /// Lead types by name
+    #[arg(long)]
+    pub(crate) lead_type: Option<String>,
+    /// Groups of lead types
+    #[arg(long)]
+    pub(crate) group: Option<String>,
+    /// Skills of the opening interaction
+    #[arg(long)]
+    pub(crate) skill: Option<String>,
+    /// Channels of the opening interaction
+    #[arg(long)]
+    pub(crate) channel: Option<String>,
+    /// cold, warm, hot
+    #[arg(long)]
+    pub(crate) temperature: Option<String>,
+    /// Funnel stages
+    #[arg(long)]
+    pub(crate) stage: Option<String>,
+    /// Operators
+    #[arg(long)]
+    pub(crate) owner: Option<String>,
+    /// conversion, operator, inactivity, merged, erased
+    #[arg(long)]
+    pub(crate) close_cause: Option<String>,
+    /// The tenant's own customer number
+    #[arg(long)]
+    pub(crate) customer_id: Option<String>,
+    /// An e-mail address
+    #[arg(long)]
+    pub(crate) email: Option<String>,
+    /// A phone number (E.164)
+    #[arg(long)]
+    pub(crate) phone: Option<String>,
+    /// Campaign names
+    #[arg(long)]
+    pub(crate) campaign: Option<String>,
+    /// Least score
+    #[arg(long, allow_hyphen_values = true)]
+    pub(crate) score_min: Option<String>,
+    /// Greatest score
+    #[arg(long, allow_hyphen_values = true)]
+    pub(crate) score_max: Option<String>,
+    /// Least sale value, in minor units
+    #[arg(long, allow_hyphen_values = true)]
+    pub(crate) value_min: Option<String>,
+    /// Greatest sale value, in minor units
+    #[arg(long, allow_hyphen_values = true)]
+    pub(crate) value_max: Option<String>,
+    /// Opened at or after (RFC 3339, or a day)
+    #[arg(long)]
+    pub(crate) opened_from: Option<String>,
+    /// Opened before
+    #[arg(long)]
+    pub(crate) opened_to: Option<String>,
+    /// Closed at or after
+    #[arg(long)]
+    pub(crate) closed_from: Option<String>,
+    /// Closed before
+    #[arg(long)]
+    pub(crate) closed_to: Option<String>,
+    /// Last interaction at or after
+    #[arg(long)]
+    pub(crate) last_interaction_from: Option<String>,
+    /// Last interaction before
+    #[arg(long)]
+    pub(crate) last_interaction_to: Option<String>,
+    /// An attribute that must have this value; may be repeated
+    #[arg(long = "attr", value_name = "NAME=VALUE")]
+    pub(crate) attributes: Vec<String>,
+    /// Full text over the contact: name, address, number
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) q: Option<String>,
+    /// last_interaction_at, score, opened_at, closed_at, value; with - in front, greatest first
+    #[arg(long, allow_hyphen_values = true, default_value = "-last_interaction_at")]
+    pub(crate) sort: String,
+    /// How many leads to show; no upper bound
+    #[arg(long, default_value_t = 50)]
+    pub(crate) limit: u64,
+    /// Also count all that match
+    #[arg(long)]
+    pub(crate) count: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct LeadArgs {
+    /// The lead, such as V42-1
+    pub(crate) id: LeadId,
+    /// Its records: what came in and what was decided, newest first
+    #[arg(long)]
+    pub(crate) timeline: bool,
+    /// How many records of the timeline to show
+    #[arg(long, default_value_t = 50, requires = "timeline")]
+    pub(crate) limit: usize,
+    #[command(subcommand)]
+    pub(crate) act: Option<LeadAct>,
+}
+
+/// What counts for every act.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct ActArgs {
+    /// When it counts as done (RFC 3339); without it the tenant's clock, as far as imports have brought it
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub(crate) at: Option<Time>,
+    /// The lead's version that you have seen; refused if it has changed since
+    #[arg(long, value_name = "N")]
+    pub(crate) if_version: Option<u32>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LeadAct {
+    /// Close it with a reason of the policy
+    Close {
+        /// One of the policy's close_reasons
+        #[arg(long)]
+        reason: String,
+        /// A note beside it
+        #[arg(long)]
+        note: Option<String>,
+        #[command(flatten)]
+        act: ActArgs,
+    },
+    /// Record a sale, and close it
+    Convert {
+        /// What was paid, in minor units: 12900 is 129.00 EUR
+        #[arg(long, value_name = "MINOR_UNITS")]
+        value: Option<i64>,
+        /// ISO 4217 code [default: the policy's]
+        #[arg(long, requires = "value")]
+        currency: Option<String>,
+        /// Units sold
+        #[arg(long, default_value_t = 0)]
+        rgus: u32,
+        /// The order, which counts once
+        #[arg(long)]
+        order: Option<String>,
+        #[command(flatten)]
+        act: ActArgs,
+    },
+    /// Take a sale back
+    Withdraw {
+        /// Which order; the latest sale without it
+        #[arg(long)]
+        order: Option<String>,
+        #[command(flatten)]
+        act: ActArgs,
+    },
+    /// Let a closed lead go on
+    Reopen {
+        #[command(flatten)]
+        act: ActArgs,
+    },
+    /// Give it another type
+    Type {
+        /// The new type
+        lead_type: String,
+        #[command(flatten)]
+        act: ActArgs,
+    },
+    /// Set attributes
+    Set {
+        /// NAME=VALUE, several allowed
+        #[arg(required = true, value_name = "NAME=VALUE")]
+        attributes: Vec<String>,
+        #[command(flatten)]
+        act: ActArgs,
+    },
+    /// Write a note
+    Note {
+        /// The text
+        text: String,
+        #[command(flatten)]
+        act: ActArgs,
+    },
+    /// Give it to an operator; to nobody without a name
+    Assign {
+        /// The operator's account name
+        owner: Option<String>,
+        #[command(flatten)]
+        act: ActArgs,
+    },
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct OrphansArgs {
+    /// Channels
+    #[arg(long)]
+    pub(crate) channel: Option<String>,
+    /// Skills
+    #[arg(long)]
+    pub(crate) skill: Option<String>,
+    /// unknown_entry_point, no_default_lead_type, inactive_lead_type, too_many_leads
+    #[arg(long)]
+    pub(crate) reason: Option<String>,
+    /// Happened at or after (RFC 3339, or a day)
+    #[arg(long)]
+    pub(crate) from: Option<String>,
+    /// Happened before
+    #[arg(long)]
+    pub(crate) to: Option<String>,
+    /// How many to show; no upper bound
+    #[arg(long, default_value_t = 50)]
+    pub(crate) limit: u64,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct OrphanArgs {
+    /// The interaction, such as I1042
+    pub(crate) id: InteractionId,
+    #[command(subcommand)]
+    pub(crate) act: OrphanAct,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum OrphanAct {
+    /// Put it into a lead of its visitor, or into a new one
+    Adopt {
+        /// An open lead of the same visitor
+        #[arg(long, conflicts_with = "lead_type", required_unless_present = "lead_type")]
+        lead: Option<LeadId>,
+        /// The type of a new lead
+        #[arg(long)]
+        lead_type: Option<String>,
+        #[command(flatten)]
+        act: ActArgs,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct InteractionArgs {
+    /// The interaction, such as I1042
+    pub(crate) id: InteractionId,
+    #[command(subcommand)]
+    pub(crate) act: InteractionAct,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum InteractionAct {
+    /// Put it into another lead of the same visitor
+    Move {
+        /// Where to
+        #[arg(long)]
+        to: LeadId,
+        #[command(flatten)]
+        act: ActArgs,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct VisitorArgs {
+    /// The visitor, such as V42
+    pub(crate) id: VisitorId,
+    /// Its records, newest first
+    #[arg(long)]
+    pub(crate) timeline: bool,
+    /// How many records of the timeline to show
+    #[arg(long, default_value_t = 50, requires = "timeline")]
+    pub(crate) limit: usize,
+    #[command(subcommand)]
+    pub(crate) act: Option<VisitorAct>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum VisitorAct {
+    /// Make one visitor of two; the older one survives
+    Merge {
+        /// The other visitor
+        other: VisitorId,
+        #[command(flatten)]
+        act: ActArgs,
+    },
+    /// Undo a merge exactly
+    Unmerge {
+        /// Never merge the two again by shared identifiers
+        #[arg(long)]
+        keep_apart: bool,
+        #[command(flatten)]
+        act: ActArgs,
+    },
+    /// Say that a suspected duplicate is somebody else
+    Settle {
+        /// The other visitor
+        other: VisitorId,
+        #[command(flatten)]
+        act: ActArgs,
+    },
+    /// Open a lead by hand
+    Open {
+        /// Its type
+        lead_type: String,
+        #[command(flatten)]
+        act: ActArgs,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct QuarantineArgs {
+    /// The position of one input
+    pub(crate) position: Option<u64>,
+    /// How many to show
+    #[arg(long, default_value_t = 50)]
+    pub(crate) limit: usize,
+    /// Which to show
+    #[arg(long, value_enum, default_value_t = QuarantineFilter::Held)]
+    pub(crate) state: QuarantineFilter,
+    #[command(subcommand)]
+    pub(crate) act: Option<QuarantineAct>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum QuarantineFilter {
+    /// Those that still wait
+    Held,
+    /// Those that were taken after all, or discarded
+    Released,
+    /// All
+    All,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum QuarantineAct {
+    /// Print its bytes as they came
+    Show,
+    /// Decode it again and take it; repaired, if a file is given
+    Retry {
+        /// A file with the repaired event
+        #[arg(long = "with", value_name = "FILE")]
+        repaired: Option<PathBuf>,
+    },
+    /// Set it aside for good; its record stays
+    Discard,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ProjectionsArgs {
+    #[command(subcommand)]
+    pub(crate) act: Option<ProjectionsAct>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProjectionsAct {
+    /// Build it anew from the log
+    Rebuild {
+        /// Its name, such as listing
+        name: String,
+    },
+}

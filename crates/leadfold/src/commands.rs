@@ -1,0 +1,50 @@
+//! The commands, one module each.
+
+mod act;
+pub(crate) mod import;
+mod lead;
+mod leads;
+mod orphans;
+mod policy;
+mod projections;
+mod quarantine;
+mod timeline;
+mod verify;
+mod visitor;
+
+use std::io::{BufWriter, Write};
+
+use clap::CommandFactory;
+
+use crate::cli::{Cli, Command};
+use crate::settings::Settings;
+
+/// Runs one command to its end.
+pub(crate) fn run(command: &Command, settings: &Settings) -> anyhow::Result<()> {
+    match command {
+        Command::Policy(command) => policy::run(command, settings),
+        Command::Import(args) => import::run(args, settings),
+        Command::Leads(args) => leads::run(args, settings),
+        Command::Lead(args) => lead::run(args, settings),
+        Command::Orphans(args) => orphans::run(args, settings),
+        Command::Orphan(args) => orphans::act(args, settings),
+        Command::Interaction(args) => orphans::move_interaction(args, settings),
+        Command::Visitor(args) => visitor::run(args, settings),
+        Command::Quarantine(args) => quarantine::run(args, settings),
+        Command::Projections(args) => projections::run(args, settings),
+        Command::Verify => verify::run(settings),
+        Command::Repair => verify::repair(settings),
+        Command::Generate(args) => {
+            let mut out = BufWriter::new(std::io::stdout().lock());
+            let summary = crate::generate::run(args, &mut out)?;
+            out.flush()?;
+            eprintln!("{summary}");
+            Ok(())
+        }
+        Command::Completions { shell } => {
+            clap_complete::generate(*shell, &mut Cli::command(), "leadfold", &mut std::io::stdout());
+            Ok(())
+        }
+        Command::Man => Ok(clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout())?),
+    }
+}

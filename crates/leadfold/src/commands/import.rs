@@ -1,0 +1,260 @@
+//! `leadfold import`: decode, decide and write side by side, with the listing following.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use engine::{Clock, Counts, Parts, Tenant};
+use feed::{
+    ClockCorrection, Entry, FileSource, InteractionDecoder, Limits, Mapping, Progress, Reception, TenantRules,
+};
+use indicatif::ProgressBar;
+use lead_domain::{TenantId, Time};
+use listing::Listing;
+use projector::Projector;
+use serde::Serialize;
+
+use crate::cli::ImportArgs;
+use crate::failure::UsageError;
+use crate::folder::{self, Folder};
+use crate::output::{bytes_bar, json_line, line};
+use crate::settings::Settings;
+
+/// Decoded chunks that may wait for the decider: enough to keep it busy, some 20 MiB.
+const CHUNKS_QUEUED_MAX: usize = 4;
+/// How long the listing waits for new records before it looks whether the import has ended.
+const LISTING_WAIT: Duration = Duration::from_millis(100);
+
+/// What an import came to, as it is printed.
+#[derive(Debug, Serialize)]
+struct Summary {
+    read: u64,
+    recorded: u64,
+    duplicates: u64,
+    conflicting: u64,
+    quarantined: u64,
+    leads_opened: u64,
+    leads_converted: u64,
+    leads_closed: u64,
+    leads_open: u64,
+    orphans: u64,
+    position: u64,
+    seconds: f64,
+}
+
+pub(crate) fn run(args: &ImportArgs, settings: &Settings) -> anyhow::Result<()> {
+    let mapping = args.mapping.as_deref().map(read_mapping).transpose()?;
+    let mut folder = Folder::open(settings)?;
+    let default = default_tenant(&folder)?;
+    let started = Instant::now();
+    let listing = Follower::start(settings.data.clone(), folder.engine.parts().clone());
+    let imported = import(&mut folder, args, mapping, default);
+    // Whatever was decided becomes durable, also when a file breaks off in the middle.
+    let flushed = folder.engine.flush();
+    let followed = listing.finish();
+    flushed?;
+    imported?;
+    let open = followed?.reader()?.counts(default)?.0.open;
+    let summary = summary(folder.engine.counts(), open, folder.engine.head().position.0, started);
+    folder.close()?;
+    if settings.json { json_line(&summary) } else { print(&summary) }
+}
+
+/// The tenant whose events may leave their tenant out.
+fn default_tenant(folder: &Folder) -> anyhow::Result<TenantId> {
+    match (&folder.settings.tenant, folder.engine.tenants()) {
+        (Some(_), _) | (None, [] | [_]) => folder.tenant(),
+        (None, [first, ..]) => Ok(first.id),
+    }
+}
+
+/// A decoder with the policies in force.
+pub(crate) fn decoder(folder: &Folder, default: Option<TenantId>) -> InteractionDecoder {
+    let tenants = folder.engine.tenants().iter().map(rules).collect();
+    InteractionDecoder::new(tenants, default, folder.engine.hash_key(), Limits::default())
+}
+
+fn rules(tenant: &Tenant) -> TenantRules {
+    TenantRules {
+        id: tenant.id,
+        name: tenant.name.clone(),
+        phone_region: tenant.document.phone_region.clone(),
+        blocked_identifiers: tenant.document.blocked_identifiers.clone(),
+        tested_attributes: tenant.policy().tested_attributes(),
+        currency: tenant.policy().currency,
+    }
+}
+
+fn read_mapping(path: &Path) -> anyhow::Result<Mapping> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the mapping {}", path.display()))?;
+    Mapping::parse(&text).map_err(|error| UsageError(format!("the mapping {}: {error}", path.display())).into())
+}
+
+/// Records all files and then ticks once for each tenant, with the latest time that was read of it.
+fn import(
+    folder: &mut Folder,
+    args: &ImportArgs,
+    mapping: Option<Mapping>,
+    default: TenantId,
+) -> anyhow::Result<()> {
+    let mut latest: BTreeMap<TenantId, Time> = BTreeMap::new();
+    for file in &args.files {
+        let source = FileSource::open(file, mapping.clone())?;
+        let bar = bytes_bar(source.progress().bytes_total, "importing");
+        // Several tenants may share a file; with --tenant all of it must be that one's.
+        let only = folder.settings.tenant.as_ref().map(|_| default);
+        let task = DecodeTask { source, decoder: decoder(folder, Some(default)), only, clock: folder.settings.clock };
+        let (decoded, thread) = task.start();
+        let recorded = record(folder, decoded, &bar, &mut latest);
+        bar.finish_and_clear();
+        if thread.join().is_err() {
+            bail!("cannot decode {}: the decoder stopped unexpectedly", file.display());
+        }
+        recorded?;
+    }
+    for (tenant, at) in latest {
+        folder.engine.tick(tenant, at)?;
+    }
+    Ok(())
+}
+
+type Decoded = anyhow::Result<(Vec<Entry>, Progress)>;
+
+fn record(
+    folder: &mut Folder,
+    decoded: Receiver<Decoded>,
+    bar: &ProgressBar,
+    latest: &mut BTreeMap<TenantId, Time>,
+) -> anyhow::Result<()> {
+    for chunk in decoded {
+        let (entries, progress) = chunk?;
+        for entry in &entries {
+            if let Entry::Interaction(entry) = entry {
+                let latest = latest.entry(entry.tenant).or_insert(Time::MIN);
+                *latest = entry.occurred_at.max(*latest);
+            }
+        }
+        folder.engine.submit(entries, None)?;
+        bar.set_position(progress.bytes_read);
+    }
+    Ok(())
+}
+
+/// Reads and decodes one file on a thread of its own.
+struct DecodeTask {
+    source: FileSource,
+    decoder: InteractionDecoder,
+    only: Option<TenantId>,
+    clock: Clock,
+}
+
+impl DecodeTask {
+    fn start(self) -> (Receiver<Decoded>, JoinHandle<()>) {
+        let (sender, receiver) = sync_channel(CHUNKS_QUEUED_MAX);
+        (receiver, std::thread::spawn(move || self.run(&sender)))
+    }
+
+    fn run(mut self, decoded: &SyncSender<Decoded>) {
+        loop {
+            let next = self.next();
+            let last = !matches!(next, Ok(Some(_)));
+            // Nobody listens any more when recording has failed.
+            let sent = next.transpose().map_or(Ok(()), |next| decoded.send(next));
+            if last || sent.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn next(&mut self) -> anyhow::Result<Option<(Vec<Entry>, Progress)>> {
+        let Some(chunk) = self.source.next_chunk()? else { return Ok(None) };
+        let reception =
+            Reception { tenant: self.only, clock: ClockCorrection::History, received_at: self.clock.now() };
+        let mut entries = Vec::new();
+        chunk.decode(&mut self.decoder, reception, &mut entries)?;
+        Ok(Some((entries, self.source.progress())))
+    }
+}
+
+/// The listing, following the log on a thread of its own until it is told that the log is complete.
+struct Follower {
+    complete: Arc<AtomicBool>,
+    thread: JoinHandle<anyhow::Result<Listing>>,
+}
+
+impl Follower {
+    fn start(data: PathBuf, parts: Parts) -> Self {
+        let complete = Arc::new(AtomicBool::new(false));
+        let told = complete.clone();
+        Self { complete, thread: std::thread::spawn(move || follow(&data, &parts, &told)) }
+    }
+
+    /// Catches up with the whole log.
+    fn finish(self) -> anyhow::Result<Listing> {
+        self.complete.store(true, Ordering::SeqCst);
+        match self.thread.join() {
+            Ok(listing) => listing,
+            Err(_) => bail!("cannot list the leads: the listing stopped unexpectedly. What was recorded is safe"),
+        }
+    }
+}
+
+fn follow(data: &Path, parts: &Parts, complete: &AtomicBool) -> anyhow::Result<Listing> {
+    let mut projector: Projector<Listing> = folder::projector(data, parts)?;
+    loop {
+        // Asked before the head is read: what is complete now is in the log by then.
+        let last_round = complete.load(Ordering::SeqCst);
+        let head = parts.log.wait_beyond(projector.checkpoint(), LISTING_WAIT).position;
+        if last_round {
+            folder::catch_up(&mut projector, head)?;
+            return Ok(projector.into_projection());
+        }
+        projector.catch_up(head, &mut |_| {})?;
+    }
+}
+
+fn summary(counts: Counts, leads_open: u64, position: u64, started: Instant) -> Summary {
+    Summary {
+        read: counts.read,
+        recorded: counts.recorded,
+        duplicates: counts.duplicates,
+        conflicting: counts.conflicting,
+        quarantined: counts.quarantined,
+        leads_opened: counts.opened,
+        leads_converted: counts.converted,
+        leads_closed: counts.closed,
+        leads_open,
+        orphans: counts.orphans,
+        position,
+        seconds: started.elapsed().as_secs_f64(),
+    }
+}
+
+fn print(summary: &Summary) -> anyhow::Result<()> {
+    let rate = summary.read as f64 / summary.seconds.max(0.001);
+    let rows = [
+        ("read", summary.read),
+        ("recorded", summary.recorded),
+        ("duplicates", summary.duplicates),
+        ("conflicting", summary.conflicting),
+        ("quarantined", summary.quarantined),
+        ("leads opened", summary.leads_opened),
+        ("leads converted", summary.leads_converted),
+        ("leads closed", summary.leads_closed),
+        ("leads open now", summary.leads_open),
+        ("orphans", summary.orphans),
+    ];
+    for (name, number) in rows {
+        line(format_args!("{name:<16} {number:>12}"))?;
+    }
+    line(format_args!("in {:.1} s, {rate:.0} a second; the log stands at position {}", summary.seconds, summary.position))?;
+    if summary.quarantined > 0 {
+        line("see `leadfold quarantine` for what could not be taken, and why")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,146 @@
+//! `leadfold leads`
+
+use lead_domain::{Money, Time};
+use listing::{LeadQuery, LeadRow, LeadStatus, ListingError, QueryError};
+
+use crate::cli::LeadsArgs;
+use crate::failure::UsageError;
+use crate::folder::Folder;
+use crate::output::{json_line, line, short_time, table};
+use crate::settings::Settings;
+
+/// Rows read in one go.
+const PAGE: u64 = 500;
+
+pub(crate) fn run(args: &LeadsArgs, settings: &Settings) -> anyhow::Result<()> {
+    let folder = Folder::open(settings)?;
+    let mut query = LeadQuery::new(folder.tenant()?);
+    for (name, value) in filters(args)? {
+        query.set(&name, &value).map_err(usage)?;
+    }
+    let listing = folder.listing()?;
+    let reader = listing.reader()?;
+    if args.count {
+        query.set("count", "exact").map_err(usage)?;
+    }
+    let (mut rows, mut left, mut count) = (Vec::new(), args.limit, None);
+    while left > 0 {
+        query.limit = u32::try_from(left.min(PAGE)).unwrap_or(1);
+        let page = reader.leads(&query).map_err(query_error)?;
+        count = count.or(page.count);
+        query.set("count", "none").map_err(usage)?;
+        left = left.saturating_sub(page.items.len() as u64);
+        for lead in &page.items {
+            if settings.json { json_line(lead)? } else { rows.push(row(lead)) }
+        }
+        match page.next_cursor {
+            Some(cursor) => query.cursor = Some(cursor),
+            None => break,
+        }
+    }
+    if !settings.json {
+        print(rows, count)?;
+    }
+    folder.close()
+}
+
+fn print(rows: Vec<Vec<String>>, count: Option<u64>) -> anyhow::Result<()> {
+    if rows.is_empty() {
+        line("no leads")?;
+    } else {
+        table(&["LEAD", "TYPE", "STATUS", "OPENED", "LAST INTERACTION", "NO.", "VALUE", "CHANNEL", "CONTACT"], rows)?;
+    }
+    count.map_or(Ok(()), |count| line(format_args!("{count} leads match")))
+}
+
+/// The flags as the names and values of the HTTP listing.
+fn filters(args: &LeadsArgs) -> anyhow::Result<Vec<(String, String)>> {
+    let named = [
+        ("status", &args.status),
+        ("lead_type", &args.lead_type),
+        ("group", &args.group),
+        ("skill", &args.skill),
+        ("channel", &args.channel),
+        ("temperature", &args.temperature),
+        ("stage", &args.stage),
+        ("owner", &args.owner),
+        ("close_cause", &args.close_cause),
+        ("customer_id", &args.customer_id),
+        ("email", &args.email),
+        ("phone", &args.phone),
+        ("campaign", &args.campaign),
+        ("score_min", &args.score_min),
+        ("score_max", &args.score_max),
+        ("value_min", &args.value_min),
+        ("value_max", &args.value_max),
+        ("opened_from", &args.opened_from),
+        ("opened_to", &args.opened_to),
+        ("closed_from", &args.closed_from),
+        ("closed_to", &args.closed_to),
+        ("last_interaction_from", &args.last_interaction_from),
+        ("last_interaction_to", &args.last_interaction_to),
+        ("q", &args.q),
+    ];
+    let given = named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?)));
+    let mut filters: Vec<(String, String)> = given.collect();
+    filters.push(("sort".to_owned(), args.sort.clone()));
+    for attribute in &args.attributes {
+        let Some((name, value)) = attribute.split_once('=') else {
+            anyhow::bail!(UsageError("--attr must be NAME=VALUE".to_owned()));
+        };
+        filters.push((format!("attr.{name}"), value.to_owned()));
+    }
+    Ok(filters)
+}
+
+/// A query that makes no sense is wrong usage of the command.
+pub(crate) fn usage(error: QueryError) -> anyhow::Error {
+    UsageError(format!("--{}", error.to_string().replacen('_', "-", 1))).into()
+}
+
+pub(crate) fn query_error(error: ListingError) -> anyhow::Error {
+    match error {
+        ListingError::Query(error) => usage(error),
+        other => other.into(),
+    }
+}
+
+/// A lead as a row of the table.
+pub(crate) fn row(lead: &LeadRow) -> Vec<String> {
+    let status = match (lead.status, &lead.close_cause) {
+        (LeadStatus::Open, _) => "open".to_owned(),
+        (LeadStatus::Closed, Some(cause)) => format!("closed ({cause})"),
+        (LeadStatus::Closed, None) => "closed".to_owned(),
+    };
+    let contact = &lead.contact;
+    let known = [&contact.name, &contact.email, &contact.phone, &lead.customer_id];
+    vec![
+        lead.id.to_string(),
+        lead.lead_type.clone(),
+        status,
+        short_time(lead.opened_at),
+        short_time(lead.last_interaction_at),
+        lead.interactions.to_string(),
+        lead.sale_value.map(money).unwrap_or_default(),
+        lead.channel.clone().unwrap_or_default(),
+        known.into_iter().flatten().next().cloned().unwrap_or_default(),
+    ]
+}
+
+/// An amount for people, with the currency's decimals.
+pub(crate) fn money(money: Money) -> String {
+    let currency = iso_currency::Currency::from_code(money.currency.code());
+    let decimals = currency.and_then(|currency| currency.exponent()).unwrap_or(2);
+    let unit = 10_u64.pow(u32::from(decimals));
+    let (sign, amount) = (if money.amount < 0 { "-" } else { "" }, money.amount.unsigned_abs());
+    let width = usize::from(decimals);
+    if width == 0 {
+        return format!("{sign}{amount} {}", money.currency);
+    }
+    format!("{sign}{}.{:0width$} {}", amount / unit, amount % unit, money.currency)
+}
+
+/// A time that may be missing.
+pub(crate) fn optional_time(time: Option<Time>) -> String {
+    time.map(short_time).unwrap_or_default()
+}

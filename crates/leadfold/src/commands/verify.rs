@@ -1,0 +1,67 @@
+//! `leadfold verify` and `leadfold repair`
+
+use std::time::Instant;
+
+use anyhow::bail;
+use serde_json::json;
+
+use crate::failure::DamageFound;
+use crate::folder::{self, Folder};
+use crate::output::{json_line, line, progress_bar};
+use crate::settings::Settings;
+
+pub(crate) fn run(settings: &Settings) -> anyhow::Result<()> {
+    let mut folder = Folder::open(settings)?;
+    let started = Instant::now();
+    let bar = progress_bar(folder.engine.head().position.0, "verifying");
+    let found = folder.engine.verify(&mut |position| bar.set_position(position.0))?;
+    bar.finish_and_clear();
+    let root: String = found.state_root.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    if settings.json {
+        for finding in &found.findings {
+            json_line(&json!({ "place": finding.place, "fault": finding.fault, "cure": finding.cure }))?;
+        }
+        json_line(&json!({
+            "whole": found.is_whole(), "records": found.records, "bytes": found.bytes, "sealed": found.sealed,
+            "erased": found.erased, "state_roots": found.state_roots, "rows": found.rows,
+            "head": found.head.position.0, "chain": found.head.chain.short(), "state_root": root,
+            "findings": found.findings.len() as u64 + found.more_findings,
+        }))?;
+    } else {
+        for finding in &found.findings {
+            line(format_args!("{}: {}; {}", finding.place, finding.fault, finding.cure))?;
+        }
+        line(format_args!(
+            "{} records ({} bytes), {} seals opened, {} erased, {} state roots, {} rows of tables compared, in {:.1} s",
+            found.records,
+            found.bytes,
+            found.sealed,
+            found.erased,
+            found.state_roots,
+            found.rows,
+            started.elapsed().as_secs_f64()
+        ))?;
+        line(format_args!("head {} with chain {}, state root {root}", found.head.position, found.head.chain.short()))?;
+    }
+    if !found.is_whole() {
+        let count = found.findings.len() as u64 + found.more_findings;
+        bail!(DamageFound(format!("{count} finding(s): the data is not whole")));
+    }
+    if !settings.json {
+        line("everything is whole")?;
+    }
+    folder.close()
+}
+
+/// Rebuilds tables and read models from the log.
+pub(crate) fn repair(settings: &Settings) -> anyhow::Result<()> {
+    folder::discard_derived(settings)?;
+    let folder = Folder::open(settings)?;
+    folder.listing()?;
+    let head = folder.engine.head().position;
+    folder.close()?;
+    if settings.json {
+        return json_line(&json!({ "position": head.0 }));
+    }
+    line(format_args!("tables and read models were rebuilt from the log, up to position {head}"))
+}

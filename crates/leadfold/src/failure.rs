@@ -1,0 +1,116 @@
+//! How a command ends: exit codes, and errors as one clear sentence.
+
+use std::process::ExitCode;
+
+use engine::EngineError;
+use event_log::{LogError, TableError};
+use key_vault::VaultError;
+use listing::ListingError;
+
+/// The command failed.
+const FAILED: u8 = 1;
+/// The command line or a value on it is wrong. Also clap's own code.
+const USAGE: u8 = 2;
+/// Stored data is damaged.
+const DAMAGED: u8 = 3;
+
+/// A value on the command line that makes no sense.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct UsageError(pub(crate) String);
+
+/// Damage that a command found and has already told about.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct DamageFound(pub(crate) String);
+
+/// Prints the error and gives the exit code for it.
+pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
+    if is_broken_pipe(error) {
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("error: {}", sentence(error));
+    ExitCode::from(code(error))
+}
+
+/// The chain of causes as one sentence, without causes that repeat what was said.
+fn sentence(error: &anyhow::Error) -> String {
+    let mut sentence = String::new();
+    for cause in error.chain() {
+        let text = cause.to_string();
+        if sentence.is_empty() {
+            let plain = cause.is::<UsageError>() || cause.is::<DamageFound>() || is_refusal(cause);
+            sentence = if plain || text.starts_with("cannot ") { text } else { format!("cannot {text}") };
+        } else if !sentence.contains(&text) {
+            sentence.push_str(": ");
+            sentence.push_str(&text);
+        }
+    }
+    sentence
+}
+
+/// Whether the cause is a business "no", which reads as a sentence of its own.
+fn is_refusal(cause: &(dyn std::error::Error + 'static)) -> bool {
+    cause.downcast_ref::<EngineError>().is_some_and(|error| {
+        matches!(
+            error,
+            EngineError::Refused(_)
+                | EngineError::UnknownTenant { .. }
+                | EngineError::UnknownVisitor { .. }
+                | EngineError::UnknownInteraction { .. }
+                | EngineError::NotQuarantined { .. }
+        )
+    })
+}
+
+fn code(error: &anyhow::Error) -> u8 {
+    for cause in error.chain() {
+        if cause.is::<UsageError>() {
+            return USAGE;
+        }
+        let damaged = cause.is::<DamageFound>()
+            || cause.downcast_ref::<EngineError>().is_some_and(EngineError::is_damage)
+            || cause.downcast_ref::<LogError>().is_some_and(is_log_damage)
+            || cause.downcast_ref::<TableError>().is_some_and(is_table_damage)
+            || cause.downcast_ref::<VaultError>().is_some_and(is_vault_damage)
+            || cause.downcast_ref::<ListingError>().is_some_and(is_listing_damage)
+            || cause.to_string().contains("Corruption:");
+        if damaged {
+            return DAMAGED;
+        }
+    }
+    FAILED
+}
+
+fn is_log_damage(error: &LogError) -> bool {
+    matches!(
+        error,
+        LogError::Damaged { .. } | LogError::Missing { .. } | LogError::Shortened { .. } | LogError::NewerFormat { .. }
+    )
+}
+
+fn is_table_damage(error: &TableError) -> bool {
+    matches!(error, TableError::Damaged { .. } | TableError::NewerFormat { .. })
+}
+
+fn is_vault_damage(error: &VaultError) -> bool {
+    matches!(
+        error,
+        VaultError::HeaderDamaged
+            | VaultError::SlotDamaged { .. }
+            | VaultError::NewerFormat { .. }
+            | VaultError::MasterMissing { .. }
+            | VaultError::WrongMaster
+    )
+}
+
+fn is_listing_damage(error: &ListingError) -> bool {
+    matches!(error, ListingError::Damaged { .. } | ListingError::Foreign { .. } | ListingError::OtherVersion { .. })
+}
+
+/// Whether the reader of our output has gone, as with `| head`.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    })
+}

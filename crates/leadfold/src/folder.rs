@@ -1,0 +1,173 @@
+//! The data folder: who holds it, and the parts in it.
+//!
+//! ```text
+//! DIR/lock                 held by the process that has the folder open; names it
+//! DIR/log/                 the log (RocksDB), with DIR/log-head beside it
+//! DIR/tables/              what follows the log and can be rebuilt from it (RocksDB)
+//! DIR/keys/                the keys that personal data is sealed with: not for backups of the log
+//! DIR/projections/         read models, which can be rebuilt from the log
+//! ```
+
+use std::fs::{self, File, TryLockError};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use engine::{Engine, EngineOptions, Parts};
+use event_log::LogPosition;
+use indicatif::ProgressBar;
+use key_vault::{KeyVault, MasterKey};
+use lead_domain::TenantId;
+use listing::Listing;
+use projector::Projector;
+use rocks_store::{LogOptions, RocksLog, RocksTables, TablesOptions};
+
+use crate::failure::UsageError;
+use crate::output::progress_bar;
+use crate::settings::Settings;
+
+/// An open data folder. No other process can open it meanwhile.
+pub(crate) struct Folder {
+    pub(crate) engine: Engine,
+    pub(crate) settings: Settings,
+    _lock: File,
+}
+
+impl Folder {
+    /// Opens the folder of the settings, which must be there.
+    pub(crate) fn open(settings: &Settings) -> anyhow::Result<Self> {
+        if !settings.data.join("log").is_dir() {
+            let data = settings.data.display();
+            bail!(UsageError(format!(
+                "there is no data in {data} yet; adopt a policy first (`leadfold policy adopt FILE`), or name another \
+                 folder with --data"
+            )));
+        }
+        Self::open_or_create(settings)
+    }
+
+    /// Opens the folder of the settings, or makes it.
+    pub(crate) fn open_or_create(settings: &Settings) -> anyhow::Result<Self> {
+        let folder = &settings.data;
+        fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        let lock = lock(folder)?;
+        let parts = open_parts(folder, settings.master_key()?)?;
+        let options = EngineOptions { clock: settings.clock, ..EngineOptions::default() };
+        let mut bar: Option<ProgressBar> = None;
+        let engine = Engine::open(parts, options, &mut |position, head| {
+            let bar = bar.get_or_insert_with(|| progress_bar(head.0, "replaying the log"));
+            bar.set_position(position.0);
+        });
+        if let Some(bar) = bar {
+            bar.finish_and_clear();
+        }
+        let engine = engine.with_context(|| format!("cannot open the data folder {}", folder.display()))?;
+        Ok(Self { engine, settings: settings.clone(), _lock: lock })
+    }
+
+    /// The tenant that the command concerns.
+    pub(crate) fn tenant(&self) -> anyhow::Result<TenantId> {
+        if let Some(name) = &self.settings.tenant {
+            return Ok(self.engine.tenant(name)?.id);
+        }
+        match self.engine.tenants() {
+            [only] => Ok(only.id),
+            [] => bail!(UsageError("there is no tenant yet; adopt a policy first (`leadfold policy adopt FILE`)".to_owned())),
+            several => {
+                let names: Vec<&str> = several.iter().map(|tenant| tenant.name.as_str()).collect();
+                bail!(UsageError(format!("there are several tenants ({}); name one with --tenant", names.join(", "))))
+            }
+        }
+    }
+
+    /// The listing's projector, not yet caught up.
+    pub(crate) fn projector(&self) -> anyhow::Result<Projector<Listing>> {
+        projector(&self.settings.data, self.engine.parts())
+    }
+
+    /// The listing, caught up with the log.
+    pub(crate) fn listing(&self) -> anyhow::Result<Listing> {
+        let mut projector = self.projector()?;
+        let head = self.engine.head().position;
+        catch_up(&mut projector, head)?;
+        Ok(projector.into_projection())
+    }
+
+    /// Closes the folder: the next opening replays nothing.
+    pub(crate) fn close(self) -> anyhow::Result<()> {
+        self.engine.close().context("cannot bring the tables up to date; nothing recorded is lost")
+    }
+}
+
+/// Opens the listing in a data folder, to be driven along the log.
+pub(crate) fn projector(folder: &Path, parts: &Parts) -> anyhow::Result<Projector<Listing>> {
+    let listing = Listing::open(folder)?;
+    Ok(Projector::new(parts.log.clone(), parts.vault.clone(), listing)?)
+}
+
+/// Brings a projection to `head`, with a progress bar when that takes long.
+pub(crate) fn catch_up(projector: &mut Projector<Listing>, head: LogPosition) -> anyhow::Result<()> {
+    let start = projector.checkpoint().0;
+    let bar = progress_bar(head.0.saturating_sub(start), "listing the leads");
+    let caught_up = projector.catch_up(head, &mut |position| bar.set_position(position.0.saturating_sub(start)));
+    bar.finish_and_clear();
+    caught_up?;
+    Ok(())
+}
+
+/// Removes what can be rebuilt from the log: tables and read models.
+pub(crate) fn discard_derived(settings: &Settings) -> anyhow::Result<()> {
+    let folder = &settings.data;
+    if !folder.join("log").is_dir() {
+        bail!(UsageError(format!("there is no data in {}", folder.display())));
+    }
+    let _lock = lock(folder)?;
+    for name in ["tables", "projections"] {
+        let path = folder.join(name);
+        match fs::remove_dir_all(&path) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error).with_context(|| format!("cannot remove {}", path.display())),
+        }
+    }
+    Ok(())
+}
+
+fn lock(folder: &Path) -> anyhow::Result<File> {
+    let path = folder.join("lock");
+    let mut options = File::options();
+    let file = options.read(true).write(true).create(true).truncate(false).open(&path);
+    let mut file = file.with_context(|| format!("cannot open {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            // The number is for people; the lock alone counts.
+            let _ = file.read_to_string(&mut holder);
+            let holder = holder.trim();
+            let holder = if holder.is_empty() { String::new() } else { format!(" (process {holder})") };
+            bail!("cannot open the data folder {}: another process{holder} holds it", folder.display());
+        }
+        Err(TryLockError::Error(error)) => {
+            return Err(error).with_context(|| format!("cannot lock {}", path.display()));
+        }
+    }
+    file.set_len(0)
+        .and_then(|()| write!(file, "{}", std::process::id()))
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(file)
+}
+
+fn open_parts(folder: &Path, master: Option<MasterKey>) -> anyhow::Result<Parts> {
+    let at = |name: &str| -> PathBuf { folder.join(name) };
+    let context = || format!("cannot open the data folder {}", folder.display());
+    let master = match master {
+        Some(master) => master,
+        None => MasterKey::in_folder(&at("keys")).with_context(context)?,
+    };
+    let vault = KeyVault::open(&at("keys"), master).with_context(context)?;
+    let log = RocksLog::open(&at("log"), &LogOptions::default()).with_context(context)?;
+    let tables = RocksTables::open(&at("tables"), &TablesOptions::default()).with_context(context)?;
+    Ok(Parts { log: Arc::new(log), tables: Arc::new(tables), vault: Arc::new(vault) })
+}

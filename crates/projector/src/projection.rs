@@ -1,0 +1,118 @@
+//! What a projection promises to the projector that drives it.
+
+use std::error::Error;
+
+use event_log::{Chain, Header, LogPosition};
+use proto_events::{Facts, Personal};
+use thiserror::Error;
+
+/// How far a model has followed the log. The chain value tells whether it is still the same log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// The last record in the model; [`LogPosition::START`] for an empty model.
+    pub position: LogPosition,
+    /// That record's chain value.
+    pub chain: Chain,
+}
+
+/// One record as a projection sees it.
+#[derive(Clone, Debug)]
+pub struct Recorded<'a> {
+    /// Place, times, tenant and visitor.
+    pub header: &'a Header,
+    /// The input and its events.
+    pub facts: &'a Facts,
+    /// The opened personal part. `None` when the projection did not want it, when the record has none, and when the
+    /// visitor was erased.
+    pub personal: Option<Personal>,
+}
+
+/// Why a projection can't take a record.
+#[derive(Debug, Error)]
+pub enum FoldError {
+    /// The record and the model don't fit together.
+    #[error(transparent)]
+    Park(#[from] Park),
+    /// The model's store failed.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+}
+
+/// A record that doesn't fit into the model. The reason is a fixed sentence, so it can't carry personal data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("{reason}")]
+pub struct Park {
+    /// What doesn't fit, for people.
+    pub reason: &'static str,
+}
+
+/// The store of a model failed. What was folded since the last commit is lost; the model stands at its checkpoint.
+#[derive(Debug, Error)]
+#[error("{doing} the model")]
+pub struct ModelError {
+    /// What was being done: "read", "write to", "index" …
+    pub doing: &'static str,
+    /// What the store said, and what to do about it.
+    #[source]
+    pub source: Box<dyn Error + Send + Sync>,
+}
+
+/// A pure fold into a read model.
+///
+/// Folding works in memory, so that many changes of one row become one write. [`Projection::commit`] writes the changes
+/// and the checkpoint in one transaction: after a crash anywhere the model stands exactly at its checkpoint.
+pub trait Projection {
+    /// The name on disk, in commands and in metrics.
+    fn name(&self) -> &'static str;
+
+    /// The version of the model. Another version is another model, built anew.
+    fn version(&self) -> u32;
+
+    /// Where the stored model stands.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    fn checkpoint(&self) -> Result<Checkpoint, ModelError>;
+
+    /// Whether the record's personal part can change the model. Opening one costs about as much as folding one.
+    fn wants_personal(&self, header: &Header, facts: &Facts) -> bool;
+
+    /// Takes the next record into memory.
+    ///
+    /// # Errors
+    /// When the record doesn't fit, or rows that it changes can't be read. The projector calls [`Projection::discard`]
+    /// then.
+    fn fold(&mut self, recorded: &Recorded<'_>) -> Result<(), FoldError>;
+
+    /// Whether what was folded should be committed before more is folded: this bounds the memory.
+    fn is_full(&self) -> bool;
+
+    /// Writes what was folded since the last commit, and the checkpoint, in one transaction. Readers of the model see it
+    /// on return.
+    ///
+    /// # Errors
+    /// When the store fails. Nothing was written then, and the projector calls [`Projection::discard`].
+    fn commit(&mut self, checkpoint: Checkpoint) -> Result<(), ModelError>;
+
+    /// Forgets what was folded since the last commit.
+    fn discard(&mut self);
+
+    /// Called before catching up, with the number of records to come. A model may prepare for many.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn prepare(&mut self, behind: u64) -> Result<(), ModelError> {
+        let _ = behind;
+        Ok(())
+    }
+
+    /// Called when caught up and committed, with the number of records that have come since. A model that put work off
+    /// may do it now.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn settle(&mut self, behind: u64) -> Result<(), ModelError> {
+        let _ = behind;
+        Ok(())
+    }
+}

@@ -1,0 +1,167 @@
+//! The fold: what each event changes in the rows. Agrees with the decider's books; decides nothing.
+
+mod identity;
+mod life_cycle;
+
+use event_log::Header;
+use lead_domain::Event;
+use projector::{Checkpoint, FoldError, ModelError, Park, Projection, Recorded};
+use proto_events::policy_document;
+use proto_events::stored::v1::AskV1;
+use proto_events::stored::{StoredCommand, StoredPolicy};
+use proto_events::{Facts, InputFacts, InteractionFacts, Personal};
+
+use crate::listing::{Listing, PendingPolicy};
+use crate::store::{self, MODEL_VERSION};
+
+/// The record that the events stand in.
+#[derive(Clone, Copy)]
+struct Setting<'a> {
+    header: &'a Header,
+    /// The interaction, for a record of one.
+    interaction: Option<&'a InteractionFacts>,
+    /// Its personal part; `None` when it was sealed with a key that was destroyed.
+    personal: Option<&'a Personal>,
+}
+
+impl Projection for Listing {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn version(&self) -> u32 {
+        MODEL_VERSION
+    }
+
+    fn checkpoint(&self) -> Result<Checkpoint, ModelError> {
+        let state = store::read_state(&self.connection, &self.path);
+        state.map(|state| state.checkpoint).map_err(|source| ModelError { doing: "read", source: Box::new(source) })
+    }
+
+    fn wants_personal(&self, _: &Header, facts: &Facts) -> bool {
+        match &facts.input {
+            // Names, addresses and free attributes can't be seen from outside.
+            InputFacts::Interaction(_) => true,
+            InputFacts::Command(StoredCommand { ask, .. }) => match ask {
+                AskV1::AddNote(_) | AskV1::SetAttributes(..) => true,
+                AskV1::OpenLead(..)
+                | AskV1::CloseLead(..)
+                | AskV1::ConvertLead(..)
+                | AskV1::WithdrawConversion(..)
+                | AskV1::ReopenLead(_)
+                | AskV1::ChangeLeadType(..)
+                | AskV1::AssignLead(..)
+                | AskV1::AdoptOrphan(..)
+                | AskV1::MoveInteraction(..)
+                | AskV1::MergeVisitors(..)
+                | AskV1::UnmergeVisitor(..)
+                | AskV1::SettleDuplicate(..) => false,
+            },
+            InputFacts::Policy(_)
+            | InputFacts::Tick
+            | InputFacts::Deadline
+            | InputFacts::Quarantined(_)
+            | InputFacts::Conflict(_)
+            | InputFacts::Released(_)
+            | InputFacts::StateRoot(_) => false,
+        }
+    }
+
+    fn fold(&mut self, recorded: &Recorded<'_>) -> Result<(), FoldError> {
+        let header = recorded.header;
+        self.pending_bytes += u64::from(header.facts_len) + u64::from(header.personal_len);
+        let interaction = match &recorded.facts.input {
+            InputFacts::Interaction(interaction) => Some(&**interaction),
+            InputFacts::Policy(policy) => {
+                self.adopt_policy(header.tenant, policy)?;
+                None
+            }
+            InputFacts::Command(_)
+            | InputFacts::Tick
+            | InputFacts::Deadline
+            | InputFacts::Quarantined(_)
+            | InputFacts::Conflict(_)
+            | InputFacts::Released(_)
+            | InputFacts::StateRoot(_) => None,
+        };
+        let setting = Setting { header, interaction, personal: recorded.personal.as_ref() };
+        for event in &recorded.facts.events {
+            self.evolve(&setting, event)?;
+        }
+        self.learn_contact(&setting)
+    }
+
+    fn is_full(&self) -> bool {
+        self.pending_is_full()
+    }
+
+    fn commit(&mut self, checkpoint: Checkpoint) -> Result<(), ModelError> {
+        self.write_pending(checkpoint).map_err(|source| self.failed("write to", source))
+    }
+
+    fn discard(&mut self) {
+        self.forget_pending();
+    }
+
+    fn prepare(&mut self, behind: u64) -> Result<(), ModelError> {
+        self.prepare_for(behind).map_err(|source| self.failed("prepare", source))
+    }
+
+    fn settle(&mut self, behind: u64) -> Result<(), ModelError> {
+        self.settle_near(behind).map_err(|source| self.failed("index", source))
+    }
+}
+
+impl Listing {
+    fn adopt_policy(&mut self, tenant: u32, stored: &StoredPolicy) -> Result<(), FoldError> {
+        // What stands in the log was checked against the policy before it when it was adopted.
+        let document = policy_document::read(&stored.document, None)
+            .map_err(|_| Park { reason: "it holds a policy that this program can't read" })?;
+        let lead_types = document.policy.lead_types.into_iter().map(|it| (it.name, it.group)).collect();
+        let policy = PendingPolicy { tenant: stored.tenant.0.clone(), version: stored.version, lead_types };
+        self.policies.insert(tenant, policy);
+        Ok(())
+    }
+
+    fn evolve(&mut self, setting: &Setting<'_>, event: &Event) -> Result<(), FoldError> {
+        match event {
+            Event::VisitorCreated { visitor } => {
+                self.create_visitor(setting, *visitor);
+                Ok(())
+            }
+            Event::IdentifierLearned { visitor, identifier } => self.learn_identifier(setting, *visitor, *identifier),
+            Event::IdentifierMoved { identifier, from, to } => self.move_identifier(setting, *identifier, *from, *to),
+            Event::VisitorsMerged { survivor, absorbed } => self.merge(setting, *survivor, *absorbed),
+            Event::VisitorsUnmerged { survivor, restored, afterwards } => {
+                self.unmerge(setting, *restored)?;
+                self.keep_apart(setting, *survivor, *restored, *afterwards);
+                Ok(())
+            }
+            Event::DuplicateSuspected { visitor, other, identifier } => {
+                self.suspect(setting, *visitor, *other, identifier.kind);
+                Ok(())
+            }
+            Event::DuplicateSettled { visitor, other } => {
+                self.settle_duplicate(setting, *visitor, *other);
+                Ok(())
+            }
+            Event::LeadOpened { .. } => self.open_lead(setting, event),
+            Event::InteractionOrphaned { interaction, reason } => {
+                self.orphan(setting, *interaction, *reason);
+                Ok(())
+            }
+            Event::InteractionMoved { .. } => self.move_interaction(setting, event),
+            Event::InteractionAttached { .. } => self.attach(setting, event),
+            Event::CustomerLearned { lead, customer } => self.learn_customer(setting, *lead, *customer),
+            Event::ConversionRecorded { .. }
+            | Event::ConversionRepeated { .. }
+            | Event::ConversionWithdrawn { .. }
+            | Event::LeadClosed { .. }
+            | Event::LeadReopened { .. }
+            | Event::LeadTypeChanged { .. }
+            | Event::LeadAssigned { .. }
+            | Event::NoteAdded { .. }
+            | Event::AttributesSet { .. } => self.change_lead(setting, event),
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! The writing side: the model's file, and what was folded but not committed.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use event_log::LogPosition;
+use lead_domain::{LeadId, Name, VisitorId};
+use projector::{Checkpoint, FoldError, ModelError, Park};
+use rusqlite::{Connection, params};
+use rustc_hash::FxHashMap;
+
+use crate::cache::Cache;
+use crate::error::{Concerning, ListingError};
+use crate::reader::ListingReader;
+use crate::rows::{self, RowError};
+use crate::state::lead::{Changed, LeadState};
+use crate::state::lead_key;
+use crate::state::orphan::OrphanState;
+use crate::state::visitor::VisitorState;
+use crate::store::{self, Phase, State};
+
+/// Rows that may be pending of each kind: about 100 MB of leads, and a second or two of writing.
+const PENDING_ROWS_MAX: usize = 65_536;
+/// Rows of each kind that stay in memory after a commit while far behind: about 150 MB.
+const KEPT_ROWS_MAX: usize = 131_072;
+/// Rows of each kind that stay in memory near the head.
+const KEPT_ROWS_NEAR_MAX: usize = 16_384;
+/// Bytes of records folded since the last commit. What is pending is at most a small multiple of them.
+const PENDING_BYTES_MAX: u64 = 512 << 20;
+/// From so many records on, and as many as the model has leads, it is quicker to make the indexes anew than to keep them.
+const LOADING_RECORDS_MIN: u64 = 100_000;
+/// With no more records than these to come, a loaded model gets its indexes.
+const NEAR_RECORDS: u64 = 10_000;
+
+/// The listing, to follow the log with: a [`Projection`](projector::Projection). One at a time for a file.
+#[derive(Debug)]
+pub struct Listing {
+    pub(crate) connection: Connection,
+    pub(crate) path: PathBuf,
+    /// As committed.
+    pub(crate) state: State,
+    pub(crate) leads: Cache<LeadState>,
+    pub(crate) visitors: Cache<VisitorState>,
+    pub(crate) orphans: FxHashMap<u64, PendingOrphan>,
+    pub(crate) duplicates: Vec<PendingDuplicate>,
+    pub(crate) policies: BTreeMap<u32, PendingPolicy>,
+    /// Of the records folded since the last commit.
+    pub(crate) pending_bytes: u64,
+    /// Leads opened since the last commit.
+    pub(crate) pending_leads: u64,
+}
+
+/// What happened to an orphan since the last commit.
+#[derive(Debug)]
+pub(crate) enum PendingOrphan {
+    /// It is new.
+    New(Box<OrphanState>),
+    /// A lead adopted the stored one.
+    Adopted,
+}
+
+/// What happened to a pair of visitors since the last commit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PendingDuplicate {
+    pub(crate) tenant: u32,
+    pub(crate) one: VisitorId,
+    pub(crate) other: VisitorId,
+    pub(crate) kind: Option<&'static str>,
+    pub(crate) settled: bool,
+}
+
+/// A tenant's policy, as far as the listing knows it.
+#[derive(Debug)]
+pub(crate) struct PendingPolicy {
+    pub(crate) tenant: Name,
+    pub(crate) version: u32,
+    /// Name and group of each lead type.
+    pub(crate) lead_types: Vec<(Name, Option<Name>)>,
+}
+
+impl Listing {
+    /// The name in commands and files.
+    pub const NAME: &'static str = "listing";
+
+    /// Opens the model of a data folder, or begins an empty one there.
+    ///
+    /// # Errors
+    /// When the file is damaged, of another program or version, or can't be opened; says what to do.
+    pub fn open(data: &Path) -> Result<Self, ListingError> {
+        Self::open_file(store::path_in(data))
+    }
+
+    /// Begins an empty model beside the one in use, which goes on being read meanwhile.
+    /// [`Listing::finish_rebuild`] puts it in that one's place. A rebuild that was left unfinished is thrown away.
+    ///
+    /// # Errors
+    /// When the file can't be made.
+    pub fn begin_rebuild(data: &Path) -> Result<Self, ListingError> {
+        let path = store::building_path_in(data);
+        store::remove(&path)?;
+        Self::open_file(path)
+    }
+
+    /// Puts a model that was built anew in the place of the one in use, which nobody may be writing to, and opens it.
+    /// Readers see the new one when they open anew.
+    ///
+    /// # Errors
+    /// When a file can't be removed or renamed. The old model or none is in place then; rebuild again.
+    pub fn finish_rebuild(self, data: &Path) -> Result<Self, ListingError> {
+        let from = self.path.clone();
+        let about = Concerning { doing: "close", path: &from };
+        // Closing moves what stands in the write-ahead log into the file and removes the log.
+        self.connection.close().map_err(|(_, source)| about.store(source))?;
+        store::replace(&from, &store::path_in(data))?;
+        Self::open(data)
+    }
+
+    fn open_file(path: PathBuf) -> Result<Self, ListingError> {
+        let connection = store::open_writer(&path)?;
+        let state = store::read_state(&connection, &path)?;
+        Ok(Self {
+            connection,
+            path,
+            state,
+            leads: Cache::default(),
+            visitors: Cache::default(),
+            orphans: FxHashMap::default(),
+            duplicates: Vec::new(),
+            policies: BTreeMap::new(),
+            pending_bytes: 0,
+            pending_leads: 0,
+        })
+    }
+
+    /// A reader of the same file, with a connection of its own.
+    ///
+    /// # Errors
+    /// When the file can't be opened once more.
+    pub fn reader(&self) -> Result<ListingReader, ListingError> {
+        ListingReader::open_file(self.path.clone())
+    }
+
+    /// The last record that is committed.
+    #[must_use]
+    pub const fn position(&self) -> LogPosition {
+        self.state.checkpoint.position
+    }
+
+    /// The lead of that id, in memory, to change.
+    pub(crate) fn lead_mut(&mut self, id: LeadId) -> Result<&mut LeadState, FoldError> {
+        let unknown = Park { reason: "it names a lead that was never opened" };
+        let key = lead_key(id).ok_or(unknown)?;
+        let place = key.cast_unsigned();
+        if self.leads.get(place).is_none() {
+            let read = rows::lead::read(&self.connection, key);
+            let lead = read.map_err(|error| self.unreadable(error))?.ok_or(unknown)?;
+            self.leads.load(place, lead);
+        }
+        Ok(self.leads.get_mut(place).ok_or(unknown)?)
+    }
+
+    /// Brings a visitor into memory.
+    fn load_visitor(&mut self, id: VisitorId) -> Result<(), FoldError> {
+        if self.visitors.get(id.0).is_none() {
+            let read = rows::visitor::read(&self.connection, id);
+            let visitor = read.map_err(|error| self.unreadable(error))?;
+            self.visitors.load(id.0, visitor.ok_or(UNKNOWN_VISITOR)?);
+        }
+        Ok(())
+    }
+
+    /// The visitor of that id, to read.
+    pub(crate) fn visitor(&mut self, id: VisitorId) -> Result<&VisitorState, FoldError> {
+        self.load_visitor(id)?;
+        Ok(self.visitors.get(id.0).ok_or(UNKNOWN_VISITOR)?)
+    }
+
+    /// The visitor of that id, to change.
+    pub(crate) fn visitor_mut(&mut self, id: VisitorId) -> Result<&mut VisitorState, FoldError> {
+        self.load_visitor(id)?;
+        Ok(self.visitors.get_mut(id.0).ok_or(UNKNOWN_VISITOR)?)
+    }
+
+    /// Takes an orphan out, because a lead adopts it.
+    pub(crate) fn take_orphan(&mut self, id: lead_domain::InteractionId) -> Result<Box<OrphanState>, FoldError> {
+        let unknown = Park { reason: "it adopts an interaction that is no orphan" };
+        match self.orphans.remove(&id.0) {
+            Some(PendingOrphan::New(orphan)) => Ok(orphan),
+            Some(PendingOrphan::Adopted) => Err(unknown.into()),
+            None => {
+                let read = rows::orphan::read(&self.connection, id);
+                let orphan = read.map_err(|error| self.unreadable(error))?.ok_or(unknown)?;
+                self.orphans.insert(id.0, PendingOrphan::Adopted);
+                Ok(Box::new(orphan))
+            }
+        }
+    }
+
+    /// Whether as much is pending as may be.
+    pub(crate) fn pending_is_full(&self) -> bool {
+        let pending =
+            [self.leads.changed_len(), self.visitors.changed_len(), self.orphans.len(), self.duplicates.len()];
+        let in_memory = [self.leads.len(), self.visitors.len()];
+        pending.into_iter().any(|rows| rows >= PENDING_ROWS_MAX)
+            || in_memory.into_iter().any(|rows| rows >= PENDING_ROWS_MAX + KEPT_ROWS_MAX)
+            || self.pending_bytes >= PENDING_BYTES_MAX
+    }
+
+    /// Writes what is pending, with the checkpoint, in one transaction.
+    pub(crate) fn write_pending(&mut self, checkpoint: Checkpoint) -> rusqlite::Result<()> {
+        let leads = self.state.leads.saturating_add(self.pending_leads);
+        let state = State { checkpoint, leads, ..self.state };
+        let transaction = self.connection.transaction()?;
+        for (tenant, policy) in &self.policies {
+            write_policy(&transaction, *tenant, policy)?;
+        }
+        for (visitor, is_stored) in self.visitors.changed() {
+            rows::visitor::write(&transaction, visitor, is_stored)?;
+        }
+        for (lead, is_stored) in self.leads.changed() {
+            rows::lead::write(&transaction, lead, is_stored)?;
+        }
+        let mut orphans: Vec<_> = self.orphans.iter().collect();
+        orphans.sort_unstable_by_key(|(id, _)| **id);
+        for (id, orphan) in orphans {
+            match orphan {
+                PendingOrphan::New(orphan) => rows::orphan::insert(&transaction, orphan)?,
+                PendingOrphan::Adopted => rows::orphan::delete(&transaction, lead_domain::InteractionId(*id))?,
+            }
+        }
+        for pair in &self.duplicates {
+            write_duplicate(&transaction, pair)?;
+        }
+        store::write_state(&transaction, &state)?;
+        transaction.commit()?;
+        self.state = state;
+        self.settle_pending();
+        Ok(())
+    }
+
+    fn settle_pending(&mut self) {
+        self.leads.committed(KEPT_ROWS_MAX, |lead| lead.changed = Changed::default());
+        self.visitors.committed(KEPT_ROWS_MAX, |visitor| visitor.shown_changed = false);
+        self.forget_small();
+    }
+
+    /// Forgets everything that is not stored.
+    pub(crate) fn forget_pending(&mut self) {
+        self.leads.clear();
+        self.visitors.clear();
+        self.forget_small();
+    }
+
+    fn forget_small(&mut self) {
+        self.orphans.clear();
+        self.duplicates.clear();
+        self.policies.clear();
+        self.pending_bytes = 0;
+        self.pending_leads = 0;
+    }
+
+    /// Drops the indexes when so much is to come that making them anew is quicker.
+    pub(crate) fn prepare_for(&mut self, behind: u64) -> rusqlite::Result<()> {
+        let worthwhile = behind >= LOADING_RECORDS_MIN && behind >= self.state.leads;
+        if self.state.phase == Phase::Indexed && worthwhile {
+            tracing::info!(behind, "the listing is far behind; its indexes are dropped until it has caught up");
+            store::drop_indexes(&mut self.connection, &self.state)?;
+            self.state.phase = Phase::Loading;
+        }
+        Ok(())
+    }
+
+    /// Makes the indexes of a loaded model, unless much is to come yet.
+    pub(crate) fn settle_near(&mut self, behind: u64) -> rusqlite::Result<()> {
+        if behind > NEAR_RECORDS {
+            return Ok(());
+        }
+        self.leads.shrink(KEPT_ROWS_NEAR_MAX);
+        self.visitors.shrink(KEPT_ROWS_NEAR_MAX);
+        if self.state.phase == Phase::Loading {
+            store::build_indexes(&mut self.connection, &self.state)?;
+            self.state.phase = Phase::Indexed;
+        }
+        Ok(())
+    }
+
+    /// The error of a failed step, for the projector.
+    pub(crate) fn failed(&self, doing: &'static str, source: rusqlite::Error) -> ModelError {
+        let source = Concerning { doing, path: &self.path }.store(source);
+        ModelError { doing, source: Box::new(source) }
+    }
+
+    fn unreadable(&self, error: RowError) -> FoldError {
+        let about = Concerning { doing: "read", path: &self.path };
+        let source = match error {
+            RowError::Sqlite(source) => about.store(source),
+            RowError::Damaged => about.damaged(),
+        };
+        FoldError::Model(ModelError { doing: "read", source: Box::new(source) })
+    }
+}
+
+const UNKNOWN_VISITOR: Park = Park { reason: "it names a visitor that was never created" };
+
+fn write_policy(connection: &Connection, tenant: u32, policy: &PendingPolicy) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO tenants (id, name, policy_version) VALUES (?1, ?2, ?3)")?
+        .execute(params![tenant, policy.tenant.as_str(), policy.version])?;
+    connection.prepare_cached("DELETE FROM lead_types WHERE tenant = ?1")?.execute([tenant])?;
+    for (name, group) in &policy.lead_types {
+        connection
+            .prepare_cached("INSERT OR REPLACE INTO lead_types (tenant, name, grp) VALUES (?1, ?2, ?3)")?
+            .execute(params![tenant, name.as_str(), group.as_deref()])?;
+    }
+    Ok(())
+}
+
+fn write_duplicate(connection: &Connection, pair: &PendingDuplicate) -> rusqlite::Result<()> {
+    let (one, other) = (pair.one.min(pair.other), pair.one.max(pair.other));
+    connection
+        .prepare_cached(
+            "INSERT INTO duplicates (visitor, other, tenant, kind, settled) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (visitor, other) DO UPDATE
+             SET settled = max(settled, excluded.settled), kind = coalesce(kind, excluded.kind)",
+        )?
+        .execute(params![one.0.cast_signed(), other.0.cast_signed(), pair.tenant, pair.kind, pair.settled])
+        .map(|_| ())
+}

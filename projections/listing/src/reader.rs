@@ -1,0 +1,173 @@
+//! The reading side: one connection that only reads, in any process, while another one writes.
+
+mod dump;
+mod lead;
+mod orphan;
+mod page;
+mod plan;
+mod visitor;
+
+use std::path::{Path, PathBuf};
+
+use event_log::LogPosition;
+use lead_domain::{LeadId, TenantId, VisitorId};
+use rusqlite::{Connection, OptionalExtension};
+
+use crate::error::{Concerning, ListingError};
+use crate::query::{LeadQuery, OrphanQuery, Page};
+use crate::row::{Counts, LeadRow, OrphanRow, TenantRow, VisitorRow};
+use crate::rows::{Columns, RowError};
+use crate::state::lead_key;
+use crate::store;
+
+/// Answers questions about the model as of its last commit. Each answer is true at one position.
+///
+/// It keeps the file open that it opened: after a rebuild, open anew. Send it to another thread, or open one for each.
+#[derive(Debug)]
+pub struct ListingReader {
+    connection: Connection,
+    path: PathBuf,
+}
+
+impl ListingReader {
+    /// Opens the model of a data folder.
+    ///
+    /// # Errors
+    /// When there is none, or it is damaged, of another program or version; says what to do.
+    pub fn open(data: &Path) -> Result<Self, ListingError> {
+        Self::open_file(store::path_in(data))
+    }
+
+    pub(crate) fn open_file(path: PathBuf) -> Result<Self, ListingError> {
+        let connection = store::open_reader(&path)?;
+        Ok(Self { connection, path })
+    }
+
+    /// Where the model stands.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn position(&self) -> Result<LogPosition, ListingError> {
+        store::read_state(&self.connection, &self.path).map(|state| state.checkpoint.position)
+    }
+
+    /// One lead of a tenant, with the position at which that was true.
+    ///
+    /// # Errors
+    /// When the model can't be read.
+    pub fn lead(&self, tenant: TenantId, id: LeadId) -> Result<(Option<LeadRow>, LogPosition), ListingError> {
+        let Some(key) = lead_key(id) else { return Ok((None, self.position()?)) };
+        self.at_once(|connection, _| lead::read(connection, tenant, key))
+    }
+
+    /// A page of leads.
+    ///
+    /// # Errors
+    /// [`ListingError::Query`] when the query makes no sense; else when the model can't be read.
+    pub fn leads(&self, query: &LeadQuery) -> Result<Page<LeadRow>, ListingError> {
+        let after = query.after()?;
+        let (page, _) = self.at_once(|connection, state| page::leads(connection, state, query, after))?;
+        Ok(page?)
+    }
+
+    /// A page of orphans, the latest first.
+    ///
+    /// # Errors
+    /// [`ListingError::Query`] when the query makes no sense; else when the model can't be read.
+    pub fn orphans(&self, query: &OrphanQuery) -> Result<Page<OrphanRow>, ListingError> {
+        let after = query.after()?;
+        let (page, _) = self.at_once(|connection, state| page::orphans(connection, state, query, after))?;
+        Ok(page?)
+    }
+
+    /// One visitor of a tenant, with the position at which that was true. One who was merged into another shows what is
+    /// its own, and who holds its leads now.
+    ///
+    /// # Errors
+    /// When the model can't be read.
+    pub fn visitor(&self, tenant: TenantId, id: VisitorId) -> Result<(Option<VisitorRow>, LogPosition), ListingError> {
+        self.at_once(|connection, _| visitor::read(connection, tenant, id))
+    }
+
+    /// How many leads and orphans a tenant has, with the position at which that was true.
+    ///
+    /// # Errors
+    /// When the model can't be read.
+    pub fn counts(&self, tenant: TenantId) -> Result<(Counts, LogPosition), ListingError> {
+        self.at_once(|connection, _| Ok(counts(connection, tenant)?))
+    }
+
+    /// All tenants, by number.
+    ///
+    /// # Errors
+    /// When the model can't be read.
+    pub fn tenants(&self) -> Result<Vec<TenantRow>, ListingError> {
+        self.at_once(|connection, _| Ok(tenants(connection)?)).map(|(tenants, _)| tenants)
+    }
+
+    /// The number of the tenant of that name.
+    ///
+    /// # Errors
+    /// When the model can't be read.
+    pub fn tenant(&self, name: &str) -> Result<Option<TenantId>, ListingError> {
+        self.at_once(|connection, _| {
+            let mut statement = connection.prepare_cached("SELECT id FROM tenants WHERE name = ?1")?;
+            Ok(statement.query_row([name], |row| row.get(0).map(TenantId)).optional()?)
+        })
+        .map(|(tenant, _)| tenant)
+    }
+
+    /// Every row as text, in order of key: two models with the same text answer everything alike. For tests and audits;
+    /// it holds personal data.
+    ///
+    /// # Errors
+    /// When the model can't be read.
+    pub fn canonical_dump(&self) -> Result<String, ListingError> {
+        self.at_once(|connection, _| Ok(dump::whole(connection)?)).map(|(dump, _)| dump)
+    }
+
+    /// Asks several things of one state of the model.
+    fn at_once<T>(
+        &self,
+        ask: impl FnOnce(&Connection, &store::State) -> Result<T, RowError>,
+    ) -> Result<(T, LogPosition), ListingError> {
+        let about = Concerning { doing: "read", path: &self.path };
+        let transaction = self.connection.unchecked_transaction().map_err(|source| about.store(source))?;
+        let state = store::read_state(&transaction, &self.path)?;
+        let answer = ask(&transaction, &state).map_err(|error| match error {
+            RowError::Sqlite(source) => about.store(source),
+            RowError::Damaged => about.damaged(),
+        })?;
+        Ok((answer, state.checkpoint.position))
+    }
+}
+
+fn tenants(connection: &Connection) -> rusqlite::Result<Vec<TenantRow>> {
+    let mut statement = connection.prepare_cached("SELECT id, name, policy_version FROM tenants ORDER BY id")?;
+    let rows = statement
+        .query_map([], |row| Ok(TenantRow { id: row.get(0)?, name: row.get(1)?, policy_version: row.get(2)? }))?;
+    rows.collect()
+}
+
+fn counts(connection: &Connection, tenant: TenantId) -> rusqlite::Result<Counts> {
+    let mut counts = Counts::default();
+    let mut statement =
+        connection.prepare_cached("SELECT close_cause, count(*) FROM leads WHERE tenant = ?1 GROUP BY close_cause")?;
+    let rows = statement.query_map([tenant.0], |row| {
+        let columns = &mut Columns::of(row);
+        Ok((columns.next::<Option<String>>()?, columns.unsigned()?))
+    })?;
+    for row in rows {
+        let (cause, leads) = row?;
+        counts.opened += leads;
+        match cause {
+            Some(cause) => {
+                counts.closed.insert(cause, leads);
+            }
+            None => counts.open = leads,
+        }
+    }
+    let mut statement = connection.prepare_cached("SELECT count(*) FROM orphans WHERE tenant = ?1")?;
+    counts.orphans = statement.query_row([tenant.0], |row| Columns::of(row).unsigned())?;
+    Ok(counts)
+}

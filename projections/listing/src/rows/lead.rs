@@ -1,0 +1,223 @@
+//! The leads table.
+
+use std::sync::LazyLock;
+
+use event_log::LogPosition;
+use lead_domain::{CloseCause, LeadId, Name, Time, VisitorId};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql};
+
+use crate::rows::{Columns, RowError, closed, device_of, device_row, millis, opened, product_of, product_row};
+use crate::state::attributes::Attributes;
+use crate::state::lead::{Changed, Closing, LeadState, Sales};
+use crate::state::{Dated, lead_key, lead_of};
+
+/// When a column is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Written {
+    /// Once, with the new row.
+    Once,
+    /// With every change: no index holds it.
+    Always,
+    /// When it changed: an index holds it.
+    LastInteraction,
+    Closing,
+    Value,
+    Names,
+}
+
+/// The columns that the fold writes, in the order of their parameters; the id is the parameter behind them.
+const COLUMNS: [(&str, Written); 32] = [
+    ("tenant", Written::Once),
+    ("visitor", Written::Names),
+    ("lead_type", Written::Names),
+    ("close_cause", Written::Closing),
+    ("close_reason", Written::Closing),
+    ("opened_at", Written::Once),
+    ("closed_at", Written::Closing),
+    ("deadline", Written::Always),
+    ("first_interaction_at", Written::Always),
+    ("last_interaction_at", Written::LastInteraction),
+    ("interactions", Written::Always),
+    ("customer_id", Written::Names),
+    ("skill", Written::Names),
+    ("channel", Written::Names),
+    ("campaign", Written::Names),
+    ("campaign_source", Written::Names),
+    ("campaign_medium", Written::Names),
+    ("owner", Written::Names),
+    ("sale_value", Written::Value),
+    ("sale_currency", Written::Value),
+    ("sale_sums", Written::Value),
+    ("rgus", Written::Always),
+    ("conversions", Written::Always),
+    ("device", Written::Always),
+    ("device_at", Written::Always),
+    ("last_product", Written::Always),
+    ("last_product_at", Written::Always),
+    ("attributes", Written::Always),
+    ("notes", Written::Always),
+    ("version", Written::Always),
+    ("changed_at", Written::Always),
+    ("id", Written::Once),
+];
+
+static INSERT: LazyLock<String> = LazyLock::new(|| {
+    let names: Vec<&str> = COLUMNS.iter().map(|(name, _)| *name).collect();
+    let places: Vec<String> = (1..=COLUMNS.len()).map(|place| format!("?{place}")).collect();
+    format!("INSERT INTO leads ({}) VALUES ({})", names.join(", "), places.join(", "))
+});
+
+static SELECT: LazyLock<String> = LazyLock::new(|| {
+    let names: Vec<&str> = COLUMNS.iter().map(|(name, _)| *name).collect();
+    format!("SELECT {} FROM leads WHERE id = ?1", names.join(", "))
+});
+
+/// One statement for each set of changed columns, so that an unchanged index is left alone.
+static UPDATES: LazyLock<Vec<String>> = LazyLock::new(|| (0..16).map(|bits| update_sql(from_bits(bits))).collect());
+
+fn from_bits(bits: usize) -> Changed {
+    let bit = |place: usize| bits >> place & 1 == 1;
+    Changed { last_interaction: bit(0), closing: bit(1), value: bit(2), names: bit(3) }
+}
+
+fn to_bits(changed: Changed) -> usize {
+    let bit = |set: bool, place: usize| usize::from(set) << place;
+    bit(changed.last_interaction, 0) | bit(changed.closing, 1) | bit(changed.value, 2) | bit(changed.names, 3)
+}
+
+fn update_sql(changed: Changed) -> String {
+    let set: Vec<String> = COLUMNS
+        .iter()
+        .zip(1..)
+        .filter(|((_, written), _)| match written {
+            Written::Once => false,
+            Written::Always => true,
+            Written::LastInteraction => changed.last_interaction,
+            Written::Closing => changed.closing,
+            Written::Value => changed.value,
+            Written::Names => changed.names,
+        })
+        .map(|((name, _), place)| format!("{name} = ?{place}"))
+        .collect();
+    format!("UPDATE leads SET {} WHERE id = ?{}", set.join(", "), COLUMNS.len())
+}
+
+/// Writes a lead: a new row, or the changed columns of the one that is there.
+pub(crate) fn write(connection: &Connection, lead: &LeadState, is_stored: bool) -> rusqlite::Result<()> {
+    let sql = if is_stored { UPDATES.get(to_bits(lead.changed)) } else { Some(&*INSERT) };
+    let Some(sql) = sql else { return Ok(()) };
+    let closing = lead.closing.as_ref();
+    let value = lead.sales.value();
+    let attributes = (!lead.attributes.is_empty()).then(|| lead.attributes.to_json().to_string());
+    let notes: Vec<(i64, &str)> = lead.notes.iter().map(|note| (note.at, note.value.as_str())).collect();
+    let device = lead.device.as_ref().map(|dated| (closed(&device_row(&dated.value)), dated.at)).unzip();
+    let product = lead.last_product.as_ref().map(|dated| (closed(&product_row(&dated.value)), dated.at)).unzip();
+    let parameters: [&dyn ToSql; 32] = [
+        &lead.tenant,
+        &lead.visitor.0.cast_signed(),
+        &lead.lead_type.as_str(),
+        &closing.map(|closing| closing.cause.code()),
+        &closing.and_then(|closing| closing.reason.as_deref()),
+        &millis(lead.opened_at),
+        &closing.map(|closing| millis(closing.at)),
+        &millis(lead.deadline),
+        &millis(lead.first_interaction_at),
+        &millis(lead.last_interaction_at),
+        &lead.interactions,
+        &lead.customer_id.as_deref(),
+        &lead.skill.as_deref(),
+        &lead.channel.as_deref(),
+        &lead.campaign.as_deref(),
+        &lead.campaign_source.as_deref(),
+        &lead.campaign_medium.as_deref(),
+        &lead.owner.as_deref(),
+        &value.map(|value| value.amount),
+        &value.as_ref().map(|value| value.currency.code()),
+        &lead.sales.sums_to_json(),
+        &lead.sales.rgus,
+        &lead.sales.conversions,
+        &device.0,
+        &device.1,
+        &product.0,
+        &product.1,
+        &attributes,
+        &(!notes.is_empty()).then(|| closed(&notes)).flatten(),
+        &lead.version,
+        &lead.changed_at.0.cast_signed(),
+        &lead_key(lead.id),
+    ];
+    connection.prepare_cached(sql)?.execute(&parameters[..]).map(|_| ())
+}
+
+/// Reads a lead's state back.
+pub(crate) fn read(connection: &Connection, key: i64) -> Result<Option<LeadState>, RowError> {
+    let mut statement = connection.prepare_cached(&SELECT)?;
+    let read = statement.query_row([key], |row| Ok(read_state(row))).optional()?;
+    read.transpose()
+}
+
+/// The columns come in the order of [`COLUMNS`].
+fn read_state(row: &Row<'_>) -> Result<LeadState, RowError> {
+    let columns = &mut Columns::of(row);
+    let (tenant, visitor) = (columns.next()?, VisitorId(columns.unsigned()?));
+    let lead_type = Name::from(columns.next::<String>()?);
+    let mut lead = LeadState::opened(LeadId::default(), tenant, visitor, lead_type);
+    let (cause, reason): (Option<String>, Option<Name>) = (columns.next()?, columns.name()?);
+    let opened_at = columns.time()?;
+    lead.closing = read_closing(cause, reason, columns.next()?)?;
+    lead.begin(opened_at, columns.time()?);
+    lead.first_interaction_at = columns.time()?;
+    lead.last_interaction_at = columns.time()?;
+    lead.interactions = columns.next()?;
+    lead.customer_id = columns.name()?;
+    lead.skill = columns.name()?;
+    lead.channel = columns.name()?;
+    lead.campaign = columns.name()?;
+    lead.campaign_source = columns.name()?;
+    lead.campaign_medium = columns.name()?;
+    lead.owner = columns.name()?;
+    let (_, _): (Option<i64>, Option<String>) = (columns.next()?, columns.next()?);
+    if let Some(json) = columns.next::<Option<String>>()? {
+        lead.sales.sums = Sales::sums_from_json(&json).ok_or(RowError::Damaged)?;
+    }
+    lead.sales.rgus = columns.next()?;
+    lead.sales.conversions = columns.next()?;
+    lead.device = read_dated(columns)?.map(|dated| Box::new(dated.map(device_of)));
+    lead.last_product = read_dated(columns)?.map(|dated| Box::new(dated.map(product_of)));
+    lead.attributes = attributes_of(columns.next()?)?;
+    lead.notes = notes_of(columns.next()?)?.into_iter().map(|(at, value)| Dated { value, at }).collect();
+    lead.version = columns.next()?;
+    lead.changed_at = LogPosition(columns.unsigned()?);
+    lead.id = lead_of(columns.next()?);
+    Ok(lead)
+}
+
+fn read_closing(cause: Option<String>, reason: Option<Name>, at: Option<i64>) -> Result<Option<Closing>, RowError> {
+    let Some(code) = cause else { return Ok(None) };
+    let cause = ALL_CAUSES.into_iter().find(|cause| cause.code() == code).ok_or(RowError::Damaged)?;
+    let at = Time::from_millis(at.ok_or(RowError::Damaged)?);
+    Ok(Some(Closing { cause, at, reason }))
+}
+
+/// A document and the time beside it.
+fn read_dated<T: serde::de::DeserializeOwned>(columns: &mut Columns<'_>) -> Result<Option<Dated<T>>, RowError> {
+    let (value, at): (Option<T>, Option<i64>) = (columns.document()?, columns.next()?);
+    Ok(value.zip(at).map(|(value, at)| Dated { value, at }))
+}
+
+/// The attributes of a stored lead.
+pub(crate) fn attributes_of(json: Option<String>) -> Result<Attributes, RowError> {
+    match json {
+        Some(json) => Attributes::from_json(&json).ok_or(RowError::Damaged),
+        None => Ok(Attributes::default()),
+    }
+}
+
+/// The notes of a stored lead: when they were written and what they say.
+pub(crate) fn notes_of(json: Option<String>) -> Result<Vec<(i64, String)>, RowError> {
+    json.map_or_else(|| Ok(Vec::new()), |json| opened(&json))
+}
+
+/// Every cause, to read one back.
+const ALL_CAUSES: [CloseCause; 5] =
+    [CloseCause::Conversion, CloseCause::Operator, CloseCause::Inactivity, CloseCause::Merged, CloseCause::Erased];

@@ -1,0 +1,86 @@
+//! The contract of projections, and when indexes are made.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use event_log::LogPosition;
+use listing::{Listing, ListingReader};
+use projector::contract::{self, ModelHome};
+use projector::{Projector, ProjectorError};
+
+use crate::agreement::random_world;
+use crate::world::{World, found, touch};
+
+struct Folders(tempfile::TempDir);
+
+impl Folders {
+    fn folder(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+}
+
+impl ModelHome for Folders {
+    type Projection = Listing;
+
+    fn open(&self, name: &str) -> Listing {
+        Listing::open(&self.folder(name)).unwrap()
+    }
+
+    fn dump(&self, listing: &Listing) -> String {
+        listing.reader().unwrap().canonical_dump().unwrap()
+    }
+}
+
+#[test]
+fn the_listing_keeps_the_contract_of_projections() {
+    let folders = Folders(tempfile::tempdir().unwrap());
+    contract::holds(&folders, &random_world(3, 150).story());
+    let names = std::fs::read_dir(folders.0.path()).unwrap().count();
+    assert!(names > 100, "every record was crashed at: {names}");
+}
+
+#[test]
+fn a_model_of_another_log_is_refused() {
+    let mut world = World::new();
+    world.happens(touch(1).cookie("a"));
+    world.followed();
+    let mut other = World::new();
+    other.happens(touch(2).cookie("b"));
+    let listing = Listing::open(world.folder.path()).unwrap();
+    let refused = Projector::new(Arc::new(other.log.clone()), Arc::clone(&other.vault), listing).err().unwrap();
+    assert!(matches!(refused, ProjectorError::OtherLog { .. }));
+    assert!(refused.to_string().contains("leadfold projections rebuild listing"), "{refused}");
+}
+
+#[test]
+fn a_wrong_key_vault_is_named_and_nothing_is_lost() {
+    let mut world = World::new();
+    world.happens(touch(1).cookie("a").email("anna@example.com"));
+    let empty = Arc::new(key_vault::KeyVault::in_memory(key_vault::MasterKey::from_bytes([1; 32])));
+    let listing = Listing::open(world.folder.path()).unwrap();
+    let mut projector = Projector::new(Arc::new(world.log.clone()), empty, listing).unwrap();
+    let error = projector.catch_up(LogPosition(u64::MAX), &mut |_| {}).unwrap_err();
+    assert!(matches!(error, ProjectorError::KeyMissing { position: LogPosition(2), key: 1 }), "{error}");
+    drop(projector);
+    assert_eq!(found(&world.followed(), &[]), ["V1-1"]);
+}
+
+#[test]
+fn a_rebuild_stands_beside_and_then_takes_the_place() {
+    let mut world = World::new();
+    world.happens(touch(1).cookie("a").email("anna@example.com"));
+    let before = world.followed();
+    world.happens(touch(2).cookie("b"));
+    let story = world.story();
+    let data = world.folder.path();
+    let rebuilt = Listing::begin_rebuild(data).unwrap();
+    let mut projector = Projector::new(Arc::clone(&story.log), Arc::clone(&story.vault), rebuilt).unwrap();
+    projector.catch_up(LogPosition(u64::MAX), &mut |_| {}).unwrap();
+    assert_eq!(ListingReader::open(data).unwrap().position().unwrap(), LogPosition(2), "the old one is in use");
+    let listing = projector.into_projection().finish_rebuild(data).unwrap();
+    assert_eq!(listing.position(), story.log.head().position);
+    assert_eq!(found(&ListingReader::open(data).unwrap(), &[]), ["V2-1", "V1-1"]);
+    assert_eq!(found(&before, &[]), ["V1-1"], "who has the old one open reads on");
+    let files: Vec<_> = std::fs::read_dir(data.join("projections")).unwrap().collect();
+    assert!(files.iter().all(|file| !file.as_ref().unwrap().file_name().to_string_lossy().contains("building")));
+}

@@ -1,0 +1,11 @@
+//! The listing against logs that the decider wrote: what rows hold, what queries find, what crashes leave behind.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
+
+mod agreement;
+mod files;
+mod following;
+mod paging;
+mod rows;
+mod searching;
+mod world;

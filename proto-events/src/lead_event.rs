@@ -1,0 +1,185 @@
+//! The published form of a lead event: JSON with RFC 3339 times, shown ids and no hashes.
+//!
+//! Identifiers, customers and orders stand in the log as keyed hashes, which say nothing to anybody outside: of an
+//! identifier only the kind is shown.
+
+mod convert;
+
+use chrono::{DateTime, SecondsFormat};
+use lead_domain::Time;
+use lead_domain::event::{AttachReason, Event, ReopenReason};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Serialize;
+
+/// An amount of money.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Money {
+    /// Minor units: 12900 is 129.00 EUR.
+    pub amount: i64,
+    /// ISO 4217 code.
+    pub currency: String,
+}
+
+/// A fact about a lead or a visitor. Ids are shown as `V42`, `V42-1` and `I1042`; times are RFC 3339 in UTC.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(tag = "event", rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the variants and fields are those of lead_domain::Event; the schema describes them")]
+pub enum LeadEvent {
+    /// Nobody was known by the identifiers; a visitor was created.
+    VisitorCreated { visitor_id: String },
+    /// A visitor is known by one more identifier.
+    IdentifierLearned { visitor_id: String, identifier: &'static str },
+    /// A device followed the person last identified on it.
+    IdentifierMoved { identifier: &'static str, from_visitor_id: String, to_visitor_id: String },
+    /// Two visitors proved to be one person; the absorbed id redirects to the survivor.
+    VisitorsMerged { visitor_id: String, absorbed_visitor_id: String },
+    /// A merge was undone.
+    VisitorsUnmerged { visitor_id: String, restored_visitor_id: String, kept_apart: bool },
+    /// An identifier points at two visitors who can't be one person.
+    DuplicateSuspected { visitor_id: String, other_visitor_id: String, identifier: &'static str },
+    /// An operator said that two visitors are different people.
+    DuplicateSettled { visitor_id: String, other_visitor_id: String },
+    /// An opportunity began.
+    LeadOpened {
+        lead_id: String,
+        visitor_id: String,
+        lead_type: String,
+        at: String,
+        customer_known: bool,
+        deadline: String,
+    },
+    /// A lead learnt whose it is.
+    CustomerLearned { lead_id: String },
+    /// A lead took an interaction. `candidates` are the leads that could have taken it.
+    InteractionAttached {
+        lead_id: String,
+        interaction_id: String,
+        occurred_at: String,
+        because: &'static str,
+        candidates: Vec<String>,
+        deadline: String,
+    },
+    /// No lead could take an interaction.
+    InteractionOrphaned { interaction_id: String, reason: &'static str },
+    /// An operator moved an interaction to another lead.
+    InteractionMoved {
+        interaction_id: String,
+        occurred_at: String,
+        from_lead_id: String,
+        to_lead_id: String,
+        from_deadline: String,
+        to_deadline: String,
+    },
+    /// A sale counted for a lead.
+    ConversionRecorded {
+        lead_id: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        interaction_id: Option<String>,
+        at: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        value: Option<Money>,
+        rgus: u32,
+    },
+    /// A sale did not count, because its order had counted already.
+    ConversionRepeated { lead_id: String, counted_for_lead_id: String },
+    /// A sale was taken back.
+    ConversionWithdrawn {
+        lead_id: String,
+        at: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        value: Option<Money>,
+        rgus: u32,
+    },
+    /// A lead ended.
+    LeadClosed {
+        lead_id: String,
+        cause: &'static str,
+        at: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// A closed lead goes on.
+    LeadReopened { lead_id: String, at: String, because: &'static str, deadline: String },
+    /// A lead changed its class.
+    LeadTypeChanged { lead_id: String, from_lead_type: String, to_lead_type: String, deadline: String },
+    /// A lead was given to an operator, or to nobody.
+    LeadAssigned {
+        lead_id: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        owner: Option<String>,
+    },
+    /// An operator wrote a note.
+    NoteAdded { lead_id: String },
+    /// An operator set attributes.
+    AttributesSet { lead_id: String, names: Vec<String> },
+}
+
+/// RFC 3339 in UTC: to the second, with milliseconds where there are some.
+///
+/// A time outside of the calendar's range is shown as the nearest one that it has.
+#[must_use]
+pub fn rfc3339(time: Time) -> String {
+    let nearest =
+        if time.as_millis() < 0 { DateTime::<chrono::Utc>::MIN_UTC } else { DateTime::<chrono::Utc>::MAX_UTC };
+    DateTime::from_timestamp_millis(time.as_millis()).unwrap_or(nearest).to_rfc3339_opts(SecondsFormat::AutoSi, true)
+}
+
+/// The word of an event in APIs, subjects and listings.
+#[must_use]
+pub const fn name(event: &Event) -> &'static str {
+    match event {
+        Event::VisitorCreated { .. } => "visitor_created",
+        Event::IdentifierLearned { .. } => "identifier_learned",
+        Event::IdentifierMoved { .. } => "identifier_moved",
+        Event::VisitorsMerged { .. } => "visitors_merged",
+        Event::VisitorsUnmerged { .. } => "visitors_unmerged",
+        Event::DuplicateSuspected { .. } => "duplicate_suspected",
+        Event::DuplicateSettled { .. } => "duplicate_settled",
+        Event::LeadOpened { .. } => "lead_opened",
+        Event::CustomerLearned { .. } => "customer_learned",
+        Event::InteractionAttached { .. } => "interaction_attached",
+        Event::InteractionOrphaned { .. } => "interaction_orphaned",
+        Event::InteractionMoved { .. } => "interaction_moved",
+        Event::ConversionRecorded { .. } => "conversion_recorded",
+        Event::ConversionRepeated { .. } => "conversion_repeated",
+        Event::ConversionWithdrawn { .. } => "conversion_withdrawn",
+        Event::LeadClosed { .. } => "lead_closed",
+        Event::LeadReopened { .. } => "lead_reopened",
+        Event::LeadTypeChanged { .. } => "lead_type_changed",
+        Event::LeadAssigned { .. } => "lead_assigned",
+        Event::NoteAdded { .. } => "note_added",
+        Event::AttributesSet { .. } => "attributes_set",
+    }
+}
+
+/// The word for why a lead took an interaction.
+#[must_use]
+pub const fn attach_reason(reason: AttachReason) -> &'static str {
+    match reason {
+        AttachReason::Opened => "opened",
+        AttachReason::OnlyCandidate => "only_candidate",
+        AttachReason::MostRecent => "most_recent",
+        AttachReason::HighestScore => "highest_score",
+        AttachReason::LateReopened => "late_reopened",
+        AttachReason::LateHistory => "late_history",
+        AttachReason::Adopted => "adopted",
+    }
+}
+
+/// The word for why a closed lead goes on.
+#[must_use]
+pub const fn reopen_reason(reason: ReopenReason) -> &'static str {
+    match reason {
+        ReopenReason::Operator => "operator",
+        ReopenReason::ConversionWithdrawn => "conversion_withdrawn",
+        ReopenReason::LateInteraction => "late_interaction",
+    }
+}
+
+/// The schema of a lead event, JSON Schema 2020-12.
+#[must_use]
+pub fn lead_event_schema() -> Schema {
+    let mut schema = SchemaGenerator::default().into_root_schema_for::<LeadEvent>();
+    schema.insert("title".to_owned(), "Leadfold lead event".into());
+    schema
+}

@@ -1,0 +1,125 @@
+//! From the domain's events to their published form.
+
+use std::fmt::Display;
+
+use lead_domain::event::{AfterUnmerge, Event};
+
+use super::{LeadEvent, Money, attach_reason, reopen_reason, rfc3339};
+
+/// An id as it is shown.
+fn shown(id: impl Display) -> String {
+    id.to_string()
+}
+
+fn money(value: Option<lead_domain::Money>) -> Option<Money> {
+    value.map(|money| Money { amount: money.amount, currency: money.currency.code().to_owned() })
+}
+
+impl From<&Event> for LeadEvent {
+    #[expect(clippy::too_many_lines, reason = "one arm an event; splitting it would hide that all are there")]
+    fn from(event: &Event) -> Self {
+        match event {
+            Event::VisitorCreated { visitor } => Self::VisitorCreated { visitor_id: shown(visitor) },
+            Event::IdentifierLearned { visitor, identifier } => {
+                Self::IdentifierLearned { visitor_id: shown(visitor), identifier: identifier.kind.name() }
+            }
+            Event::IdentifierMoved { identifier, from, to } => Self::IdentifierMoved {
+                identifier: identifier.kind.name(),
+                from_visitor_id: shown(from),
+                to_visitor_id: shown(to),
+            },
+            Event::VisitorsMerged { survivor, absorbed } => {
+                Self::VisitorsMerged { visitor_id: shown(survivor), absorbed_visitor_id: shown(absorbed) }
+            }
+            Event::VisitorsUnmerged { survivor, restored, afterwards } => Self::VisitorsUnmerged {
+                visitor_id: shown(survivor),
+                restored_visitor_id: shown(restored),
+                kept_apart: *afterwards == AfterUnmerge::KeepApart,
+            },
+            Event::DuplicateSuspected { visitor, other, identifier } => Self::DuplicateSuspected {
+                visitor_id: shown(visitor),
+                other_visitor_id: shown(other),
+                identifier: identifier.kind.name(),
+            },
+            Event::DuplicateSettled { visitor, other } => {
+                Self::DuplicateSettled { visitor_id: shown(visitor), other_visitor_id: shown(other) }
+            }
+            Event::LeadOpened { lead, visitor, lead_type, at, customer, deadline } => Self::LeadOpened {
+                lead_id: shown(lead),
+                visitor_id: shown(visitor),
+                lead_type: lead_type.to_string(),
+                at: rfc3339(*at),
+                customer_known: customer.is_some(),
+                deadline: rfc3339(*deadline),
+            },
+            Event::CustomerLearned { lead, customer: _ } => Self::CustomerLearned { lead_id: shown(lead) },
+            Event::InteractionAttached { lead, interaction, occurred_at, because, candidates, deadline } => {
+                Self::InteractionAttached {
+                    lead_id: shown(lead),
+                    interaction_id: shown(interaction),
+                    occurred_at: rfc3339(*occurred_at),
+                    because: attach_reason(*because),
+                    candidates: candidates.iter().map(shown).collect(),
+                    deadline: rfc3339(*deadline),
+                }
+            }
+            Event::InteractionOrphaned { interaction, reason } => {
+                Self::InteractionOrphaned { interaction_id: shown(interaction), reason: reason.code() }
+            }
+            Event::InteractionMoved {
+                interaction,
+                occurred_at,
+                from,
+                to,
+                remaining: _,
+                from_deadline,
+                to_deadline,
+            } => Self::InteractionMoved {
+                interaction_id: shown(interaction),
+                occurred_at: rfc3339(*occurred_at),
+                from_lead_id: shown(from),
+                to_lead_id: shown(to),
+                from_deadline: rfc3339(*from_deadline),
+                to_deadline: rfc3339(*to_deadline),
+            },
+            Event::ConversionRecorded { lead, interaction, at, value, rgus, order: _ } => Self::ConversionRecorded {
+                lead_id: shown(lead),
+                interaction_id: interaction.map(shown),
+                at: rfc3339(*at),
+                value: money(*value),
+                rgus: *rgus,
+            },
+            Event::ConversionRepeated { lead, order: _, counted_for } => {
+                Self::ConversionRepeated { lead_id: shown(lead), counted_for_lead_id: shown(counted_for) }
+            }
+            Event::ConversionWithdrawn { lead, at, value, rgus, order: _ } => {
+                Self::ConversionWithdrawn { lead_id: shown(lead), at: rfc3339(*at), value: money(*value), rgus: *rgus }
+            }
+            Event::LeadClosed { lead, cause, at, reason } => Self::LeadClosed {
+                lead_id: shown(lead),
+                cause: cause.code(),
+                at: rfc3339(*at),
+                reason: reason.as_ref().map(shown),
+            },
+            Event::LeadReopened { lead, at, because, deadline } => Self::LeadReopened {
+                lead_id: shown(lead),
+                at: rfc3339(*at),
+                because: reopen_reason(*because),
+                deadline: rfc3339(*deadline),
+            },
+            Event::LeadTypeChanged { lead, from, to, deadline } => Self::LeadTypeChanged {
+                lead_id: shown(lead),
+                from_lead_type: shown(from),
+                to_lead_type: shown(to),
+                deadline: rfc3339(*deadline),
+            },
+            Event::LeadAssigned { lead, owner } => {
+                Self::LeadAssigned { lead_id: shown(lead), owner: owner.as_ref().map(shown) }
+            }
+            Event::NoteAdded { lead } => Self::NoteAdded { lead_id: shown(lead) },
+            Event::AttributesSet { lead, names } => {
+                Self::AttributesSet { lead_id: shown(lead), names: names.iter().map(shown).collect() }
+            }
+        }
+    }
+}

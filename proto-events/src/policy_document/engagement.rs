@@ -1,0 +1,146 @@
+//! `[temperature]`, `[[funnel.stage]]` and `[[nurture]]`. Checked and kept; they have no effect yet.
+
+use lead_domain::{Name, Period};
+
+use super::check_unique;
+use super::condition::{self, Condition, Place};
+use super::scoring::times;
+use super::section::Section;
+
+/// No threshold is higher.
+const SCORE_MAX: i64 = 1_000_000;
+
+/// From which score on a lead is warm and hot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Thresholds {
+    /// Warm from here on.
+    pub warm: i32,
+    /// Hot from here on; above `warm`.
+    pub hot: i32,
+    /// How far below a threshold the score must fall to cross it back.
+    pub hysteresis: i32,
+}
+
+/// A stage of the funnel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FunnelStage {
+    /// The key.
+    pub name: Name,
+    /// When a lead enters it; only the first stage has no condition.
+    pub enter_when: Option<Condition>,
+}
+
+/// A nurture programme.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Nurture {
+    /// The key.
+    pub name: Name,
+    /// When it begins.
+    pub start_when: Condition,
+    /// When it ends before its time.
+    pub stop_when: Option<Condition>,
+    /// What becomes due, in order.
+    pub steps: Vec<NurtureStep>,
+    /// How often a visitor may enter it, and in which time.
+    pub at_most: Option<(u32, Option<Period>)>,
+}
+
+/// A step of a nurture programme.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NurtureStep {
+    /// When it is due.
+    pub due: StepDelay,
+    /// What somebody else should send.
+    pub template: Name,
+}
+
+/// When a nurture step is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepDelay {
+    /// So long after the programme's beginning.
+    After(Period),
+    /// When the visitor has been quiet for so long.
+    AfterQuiet(Period),
+}
+
+pub(super) fn thresholds(root: &mut Section<'_>) -> Option<Thresholds> {
+    root.section("temperature", |section| {
+        let warm = section.required_integer("warm", 1, SCORE_MAX);
+        let hot = section.required_integer("hot", 1, SCORE_MAX);
+        let hysteresis = section.integer("hysteresis", 0, SCORE_MAX).unwrap_or(0);
+        let (warm, hot) = (warm?, hot?);
+        if warm >= hot {
+            section.fault("hot", "out_of_range", "must be more than warm");
+        } else if hysteresis >= hot - warm {
+            section.fault("hysteresis", "out_of_range", "must be less than hot minus warm");
+        }
+        let points = |score: i64| i32::try_from(score).unwrap_or(i32::MAX);
+        Some(Thresholds { warm: points(warm), hot: points(hot), hysteresis: points(hysteresis) })
+    })
+    .flatten()
+}
+
+pub(super) fn funnel(root: &mut Section<'_>) -> Vec<FunnelStage> {
+    root.section("funnel", |section| {
+        let stages = section.sections("stage", |section| FunnelStage {
+            name: section.required_name("name"),
+            enter_when: condition::optional(section, "enter_when", Place::FunnelStage),
+        });
+        check_unique(section, "stage", stages.iter().map(|stage| &stage.name));
+        for (index, _) in stages.iter().enumerate().skip(1).filter(|(_, stage)| stage.enter_when.is_none()) {
+            let message = "is missing: only the first stage is entered without one";
+            section.fault(&format!("stage[{index}].enter_when"), "missing", message);
+        }
+        stages
+    })
+    .unwrap_or_default()
+}
+
+pub(super) fn nurture(root: &mut Section<'_>) -> Vec<Nurture> {
+    let programmes = root.sections("nurture", |section| Nurture {
+        name: section.required_name("name"),
+        start_when: condition::required(section, "start_when", Place::Nurture),
+        stop_when: condition::optional(section, "stop_when", Place::Nurture),
+        steps: steps(section),
+        at_most: section.section("at_most", |section| (times(section), section.positive_period("within"))),
+    });
+    check_unique(root, "nurture", programmes.iter().map(|programme| &programme.name));
+    programmes
+}
+
+fn steps(section: &mut Section<'_>) -> Vec<NurtureStep> {
+    let steps = section.sections("steps", step);
+    if steps.is_empty() {
+        section.fault("steps", "missing", "has no step");
+    }
+    let due: Vec<Option<Period>> = steps.iter().map(|step| step.as_ref().and_then(|step| after(step.due))).collect();
+    let mut latest = None;
+    for (index, due) in due.into_iter().enumerate() {
+        if due.is_some() && due <= latest {
+            section.fault(&format!("steps[{index}].after"), "not_in_order", "must be later than the step before");
+        }
+        latest = due.max(latest);
+    }
+    steps.into_iter().flatten().collect()
+}
+
+fn after(due: StepDelay) -> Option<Period> {
+    match due {
+        StepDelay::After(period) => Some(period),
+        StepDelay::AfterQuiet(_) => None,
+    }
+}
+
+fn step(section: &mut Section<'_>) -> Option<NurtureStep> {
+    let (after, quiet) = (section.positive_period("after"), section.positive_period("after_quiet"));
+    let template = section.required_name("template");
+    match (section.has("after"), section.has("after_quiet")) {
+        (true, true) => {
+            section.fault("after_quiet", "bad_condition", "can't stand beside after: one of them is enough")
+        }
+        (false, false) => section.fault("after", "missing", "is missing: a step needs after or after_quiet"),
+        _ => {}
+    }
+    let due = after.map(StepDelay::After).or(quiet.map(StepDelay::AfterQuiet))?;
+    Some(NurtureStep { due, template })
+}

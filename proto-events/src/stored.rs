@@ -1,0 +1,285 @@
+//! Records as they are stored: what the facts and the personal part of a record hold, and their codec.
+//!
+//! The types here are the newest shapes. [`v1`] holds the frozen shapes of format 1; a later version adds a module with
+//! its own frozen shapes and a `From` step upward, and records of every version stay readable for ever. The log is never
+//! rewritten.
+//!
+//! ```text
+//! facts    = input | event*          (bincode 2, standard configuration: variable-length integers, little-endian)
+//! input    = u8 variant | its fields (see v1::InputV1)
+//! event*   = count | v1::EventV1 …
+//! personal = v1::PersonalV1, sealed
+//! ```
+
+pub mod book;
+mod convert;
+pub mod v1;
+
+use bincode::config::{Configuration, Limit, LittleEndian, Varint};
+use compact_str::CompactString;
+use lead_domain::{Event, IdentifierKey, Identifiers, Interaction, OrderKey, Scalar, Time};
+use thiserror::Error;
+
+use crate::text::Text;
+pub use v1::{
+    AttributeV1 as Attribute, CampaignV1 as Campaign, CommandV1 as StoredCommand, ConflictV1 as Conflict,
+    DeviceV1 as Device, InteractionV1 as InteractionFacts, PersonalV1 as Personal, PolicyV1 as StoredPolicy,
+    ProductV1 as Product, QuarantinedV1 as Quarantined, ReleasedV1 as Released, SaleV1 as StoredSale, ValueV1 as Value,
+};
+
+/// The codec id of bincode 2.0.1, standard configuration, version 1 of the shapes.
+pub const CODEC: u8 = 1;
+
+/// No stored structure is larger; a length field that claims more is damage.
+const DECODED_BYTES_MAX: usize = 64 << 20;
+
+const CONFIG: Configuration<LittleEndian, Varint, Limit<DECODED_BYTES_MAX>> =
+    bincode::config::standard().with_limit::<DECODED_BYTES_MAX>();
+
+/// Bytes that are not what their codec id says.
+#[derive(Debug, Error)]
+pub enum DecodeError {
+    /// Encoded by a newer program.
+    #[error("decode {what}: codec {found} is unknown to this program. Use a newer program")]
+    Codec {
+        /// What was to be decoded.
+        what: &'static str,
+        /// The codec id found.
+        found: u8,
+    },
+    /// The bytes are damaged.
+    #[error("decode {what}: the bytes are damaged")]
+    Damaged {
+        /// What was to be decoded.
+        what: &'static str,
+        /// What the codec said.
+        #[source]
+        source: bincode::error::DecodeError,
+    },
+    /// Bytes are left over.
+    #[error("decode {what}: {bytes} bytes are left over")]
+    LeftOver {
+        /// What was to be decoded.
+        what: &'static str,
+        /// How many.
+        bytes: usize,
+    },
+}
+
+/// What a record holds besides its header and personal part.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Facts {
+    /// What was decided about.
+    pub input: InputFacts,
+    /// What was decided, in order.
+    pub events: Vec<Event>,
+}
+
+/// An input as recorded, without personal data. Its times stand in the record's header.
+#[derive(Clone, Debug, PartialEq)]
+pub enum InputFacts {
+    /// A touch of a visitor.
+    Interaction(Box<InteractionFacts>),
+    /// An operator's request.
+    Command(StoredCommand),
+    /// A policy was adopted.
+    Policy(StoredPolicy),
+    /// The tenant's clock advanced to the record's `occurred_at`.
+    Tick,
+    /// The tenant's clock, at `occurred_at`, had passed a deadline of the record's visitor.
+    Deadline,
+    /// An input that could not be taken.
+    Quarantined(Quarantined),
+    /// An interaction with a known source and id but other content.
+    Conflict(Conflict),
+    /// The hash over all canonical books as they stood after the record before.
+    StateRoot([u8; 32]),
+    /// A quarantined input was taken after all, by the record before, or set aside for good.
+    Released(Released),
+}
+
+/// The kind numbers in record headers. Append only.
+pub mod kind {
+    /// An interaction.
+    pub const INTERACTION: u8 = 1;
+    /// An operator's command.
+    pub const COMMAND: u8 = 2;
+    /// A policy.
+    pub const POLICY: u8 = 3;
+    /// A tick of a tenant's clock.
+    pub const TICK: u8 = 4;
+    /// A visitor's deadline.
+    pub const DEADLINE: u8 = 5;
+    /// A quarantined input.
+    pub const QUARANTINED: u8 = 6;
+    /// A conflicting duplicate.
+    pub const CONFLICT: u8 = 7;
+    /// A state root.
+    pub const STATE_ROOT: u8 = 8;
+    /// A release from quarantine.
+    pub const RELEASED: u8 = 9;
+}
+
+/// Appends the encoding of `value` to `out`.
+///
+/// Encoding into memory can't fail: no stored type has a value that its encoding refuses.
+fn encode_into<T: bincode::Encode>(value: &T, out: &mut Vec<u8>) {
+    let written = bincode::encode_into_std_write(value, out, CONFIG);
+    debug_assert!(written.is_ok(), "stored types always encode");
+}
+
+fn decode_from<'a, T: bincode::BorrowDecode<'a, ()>>(
+    what: &'static str,
+    bytes: &'a [u8],
+) -> Result<(T, &'a [u8]), DecodeError> {
+    let (value, read) = bincode::borrow_decode_from_slice(bytes, CONFIG)
+        .map_err(|source| DecodeError::Damaged { what, source })?;
+    Ok((value, bytes.get(read..).unwrap_or_default()))
+}
+
+fn decode_whole<'a, T: bincode::BorrowDecode<'a, ()>>(what: &'static str, bytes: &'a [u8]) -> Result<T, DecodeError> {
+    let (value, rest) = decode_from(what, bytes)?;
+    if rest.is_empty() { Ok(value) } else { Err(DecodeError::LeftOver { what, bytes: rest.len() }) }
+}
+
+/// Appends a count and the events: the second half of a record's facts.
+pub fn encode_events(events: &[Event], out: &mut Vec<u8>) {
+    encode_into(&(events.len() as u64), out);
+    for event in events {
+        encode_into(&v1::EventV1::from(event), out);
+    }
+}
+
+/// Appends an input: the first half of a record's facts.
+pub fn encode_input(input: &InputFacts, out: &mut Vec<u8>) {
+    out.push(input.kind());
+    match input {
+        InputFacts::Interaction(interaction) => encode_into(interaction.as_ref(), out),
+        InputFacts::Command(command) => encode_into(command, out),
+        InputFacts::Policy(policy) => encode_into(policy, out),
+        InputFacts::Tick | InputFacts::Deadline => {}
+        InputFacts::Quarantined(quarantined) => encode_into(quarantined, out),
+        InputFacts::Conflict(conflict) => encode_into(conflict, out),
+        InputFacts::StateRoot(root) => encode_into(root, out),
+        InputFacts::Released(released) => encode_into(released, out),
+    }
+}
+
+/// Appends an interaction as an input, borrowed: what [`encode_input`] appends for it.
+pub fn encode_interaction(interaction: &InteractionFacts, out: &mut Vec<u8>) {
+    out.push(kind::INTERACTION);
+    encode_into(interaction, out);
+}
+
+/// Appends a personal part, before it is sealed.
+pub fn encode_personal(personal: &Personal, out: &mut Vec<u8>) {
+    encode_into(personal, out);
+}
+
+/// Reads a record's facts.
+///
+/// # Errors
+/// When the codec is unknown or the bytes are damaged.
+pub fn decode_facts(codec: u8, bytes: &[u8]) -> Result<Facts, DecodeError> {
+    let (input, rest) = decode_input(codec, bytes)?;
+    let (count, mut rest) = decode_from::<u64>("events", rest)?;
+    // An event takes at least one byte, so a larger count is damage and must not reserve memory.
+    let mut events = Vec::with_capacity(usize::try_from(count).unwrap_or(usize::MAX).min(rest.len()));
+    for _ in 0..count {
+        let (event, tail) = decode_from::<v1::EventV1>("an event", rest)?;
+        events.push(Event::from(event));
+        rest = tail;
+    }
+    if rest.is_empty() { Ok(Facts { input, events }) } else { Err(DecodeError::LeftOver { what: "facts", bytes: rest.len() }) }
+}
+
+/// Reads the input of a record's facts and returns the bytes of its events.
+///
+/// # Errors
+/// When the codec is unknown or the bytes are damaged.
+pub fn decode_input(codec: u8, bytes: &[u8]) -> Result<(InputFacts, &[u8]), DecodeError> {
+    if codec != CODEC {
+        return Err(DecodeError::Codec { what: "facts", found: codec });
+    }
+    let (&number, rest) = bytes.split_first().ok_or(DecodeError::LeftOver { what: "an empty input", bytes: 0 })?;
+    Ok(match number {
+        kind::INTERACTION => {
+            let (interaction, rest) = decode_from("an interaction", rest)?;
+            (InputFacts::Interaction(Box::new(interaction)), rest)
+        }
+        kind::COMMAND => decode_from("a command", rest).map(|(command, rest)| (InputFacts::Command(command), rest))?,
+        kind::POLICY => decode_from("a policy", rest).map(|(policy, rest)| (InputFacts::Policy(policy), rest))?,
+        kind::TICK => (InputFacts::Tick, rest),
+        kind::DEADLINE => (InputFacts::Deadline, rest),
+        kind::QUARANTINED => {
+            decode_from("a quarantined input", rest).map(|(input, rest)| (InputFacts::Quarantined(input), rest))?
+        }
+        kind::CONFLICT => decode_from("a conflict", rest).map(|(input, rest)| (InputFacts::Conflict(input), rest))?,
+        kind::STATE_ROOT => decode_from("a state root", rest).map(|(root, rest)| (InputFacts::StateRoot(root), rest))?,
+        kind::RELEASED => decode_from("a release", rest).map(|(input, rest)| (InputFacts::Released(input), rest))?,
+        unknown => return Err(DecodeError::Codec { what: "an input of this kind", found: unknown }),
+    })
+}
+
+/// Reads a personal part that was opened.
+///
+/// # Errors
+/// When the codec is unknown or the bytes are damaged.
+pub fn decode_personal(codec: u8, bytes: &[u8]) -> Result<Personal, DecodeError> {
+    if codec != CODEC {
+        return Err(DecodeError::Codec { what: "a personal part", found: codec });
+    }
+    decode_whole("a personal part", bytes)
+}
+
+impl InputFacts {
+    /// The kind number for the record's header.
+    #[must_use]
+    pub const fn kind(&self) -> u8 {
+        match self {
+            Self::Interaction(_) => kind::INTERACTION,
+            Self::Command(_) => kind::COMMAND,
+            Self::Policy(_) => kind::POLICY,
+            Self::Tick => kind::TICK,
+            Self::Deadline => kind::DEADLINE,
+            Self::Quarantined(_) => kind::QUARANTINED,
+            Self::Conflict(_) => kind::CONFLICT,
+            Self::StateRoot(_) => kind::STATE_ROOT,
+            Self::Released(_) => kind::RELEASED,
+        }
+    }
+}
+
+impl InteractionFacts {
+    /// What the decider looks at. `attributes` is scratch space that the result borrows.
+    #[must_use]
+    pub fn as_decided<'a>(
+        &'a self,
+        occurred_at: Time,
+        attributes: &'a mut Vec<(CompactString, Scalar)>,
+    ) -> Interaction<'a> {
+        attributes.clear();
+        attributes.extend(self.attributes.iter().map(|attribute| (attribute.name.0.clone(), (&attribute.value).into())));
+        let key = |hash: Option<u128>| hash.map(IdentifierKey);
+        Interaction {
+            occurred_at,
+            identifiers: Identifiers {
+                customer_id: key(self.customer_id),
+                email: key(self.email),
+                phone: key(self.phone),
+                visitor_id: key(self.visitor_id),
+            },
+            channel: self.channel.as_str(),
+            skill: self.skill.as_ref().map(Text::as_str),
+            action: self.action.as_str(),
+            conversion: self.sale.as_ref().map(lead_domain::interaction::Sale::from),
+            attributes,
+        }
+    }
+
+    /// The order that the interaction reports, if any.
+    #[must_use]
+    pub fn order(&self) -> Option<OrderKey> {
+        self.sale.as_ref().and_then(|sale| sale.order).map(OrderKey)
+    }
+}

@@ -1,0 +1,180 @@
+//! A visitor's book as bytes, in one canonical form: equal books have equal bytes, whatever led to them.
+//!
+//! The bytes hold no personal data in clear (identifiers are keyed hashes), so a hash over them survives erasure.
+
+use bincode::{BorrowDecode, Encode};
+use lead_domain::book::{Book, Conversion, Held, Lead, Member, Moved, Status, Suspected};
+use lead_domain::{IdentifierKey, InteractionId, LeadId, OrderKey, TenantId, Time, VisitorId};
+
+use super::convert::{identifier, lead as lead_id, stored_identifier, stored_lead};
+use super::v1::{CloseCauseV1, IdentifierV1, LeadV1, SaleV1};
+use super::{DecodeError, decode_whole, encode_into};
+use crate::text::Text;
+
+/// The frozen shape of a book, version 1.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, BorrowDecode)]
+struct BookV1 {
+    visitor: u64,
+    tenant: u32,
+    /// Visitor, merged into, leads opened.
+    members: Vec<(u64, u64, u32)>,
+    identifiers: Vec<(IdentifierV1, u64)>,
+    leads: Vec<LeadStateV1>,
+    /// Member, other, settled.
+    suspected: Vec<(u64, u64, bool)>,
+    moved: Vec<(u64, LeadV1)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Encode, BorrowDecode)]
+struct LeadStateV1 {
+    id: LeadV1,
+    lead_type: Text,
+    closed: Option<(CloseCauseV1, i64)>,
+    opened_at: i64,
+    first_interaction_at: i64,
+    last_interaction_at: i64,
+    reopened_at: Option<i64>,
+    deadline: i64,
+    interactions: u32,
+    customer: Option<u128>,
+    score: i32,
+    owner: Option<Text>,
+    conversions: Vec<ConversionStateV1>,
+    version: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Encode, BorrowDecode)]
+struct ConversionStateV1 {
+    interaction: Option<u64>,
+    at: i64,
+    sale: SaleV1,
+    withdrawn: bool,
+}
+
+/// Appends the canonical bytes of a book.
+pub fn encode_book(book: &Book, out: &mut Vec<u8>) {
+    encode_into(&stored(book), out);
+}
+
+/// Reads a book from its canonical bytes.
+///
+/// # Errors
+/// When the bytes are damaged.
+pub fn decode_book(bytes: &[u8]) -> Result<Book, DecodeError> {
+    decode_whole("a book", bytes).map(|book| restored(&book))
+}
+
+fn stored(book: &Book) -> BookV1 {
+    BookV1 {
+        visitor: book.visitor.0,
+        tenant: book.tenant.0,
+        members: book.members.iter().map(|member| (member.visitor.0, member.into.0, member.leads_opened)).collect(),
+        identifiers: book.identifiers.iter().map(|held| (stored_identifier(held.identifier), held.by.0)).collect(),
+        leads: book.leads.iter().map(stored_state).collect(),
+        suspected: book.suspected.iter().map(|known| (known.member.0, known.other.0, known.settled)).collect(),
+        moved: book.moved.iter().map(|moved| (moved.interaction.0, stored_lead(moved.lead))).collect(),
+    }
+}
+
+fn stored_state(lead: &Lead) -> LeadStateV1 {
+    LeadStateV1 {
+        id: stored_lead(lead.id),
+        lead_type: Text(lead.lead_type.clone()),
+        closed: match lead.status {
+            Status::Open => None,
+            Status::Closed { cause, at } => Some((cause.into(), at.as_millis())),
+        },
+        opened_at: lead.opened_at.as_millis(),
+        first_interaction_at: lead.first_interaction_at.as_millis(),
+        last_interaction_at: lead.last_interaction_at.as_millis(),
+        reopened_at: lead.reopened_at.map(Time::as_millis),
+        deadline: lead.deadline.as_millis(),
+        interactions: lead.interactions,
+        customer: lead.customer.map(|key| key.0),
+        score: lead.score,
+        owner: lead.owner.clone().map(Text),
+        conversions: lead.conversions.iter().map(stored_conversion).collect(),
+        version: lead.version,
+    }
+}
+
+fn stored_conversion(conversion: &Conversion) -> ConversionStateV1 {
+    let Conversion { interaction, at, value, rgus, order, withdrawn } = *conversion;
+    ConversionStateV1 {
+        interaction: interaction.map(|id| id.0),
+        at: at.as_millis(),
+        sale: SaleV1::from(&lead_domain::interaction::Sale { value, rgus, order }),
+        withdrawn,
+    }
+}
+
+fn restored(book: &BookV1) -> Book {
+    Book {
+        visitor: VisitorId(book.visitor),
+        tenant: TenantId(book.tenant),
+        members: book
+            .members
+            .iter()
+            .map(|&(visitor, into, leads_opened)| Member {
+                visitor: VisitorId(visitor),
+                into: VisitorId(into),
+                leads_opened,
+            })
+            .collect(),
+        identifiers: book
+            .identifiers
+            .iter()
+            .map(|&(held, by)| Held { identifier: identifier(held), by: VisitorId(by) })
+            .collect(),
+        leads: book.leads.iter().map(restored_lead).collect(),
+        suspected: book
+            .suspected
+            .iter()
+            .map(|&(member, other, settled)| Suspected {
+                member: VisitorId(member),
+                other: VisitorId(other),
+                settled,
+            })
+            .collect(),
+        moved: book
+            .moved
+            .iter()
+            .map(|&(interaction, lead)| Moved { interaction: InteractionId(interaction), lead: lead_id(lead) })
+            .collect(),
+    }
+}
+
+fn restored_lead(lead: &LeadStateV1) -> Lead {
+    let id: LeadId = lead_id(lead.id);
+    Lead {
+        id,
+        lead_type: lead.lead_type.0.clone(),
+        status: lead.closed.map_or(Status::Open, |(cause, at)| Status::Closed {
+            cause: cause.into(),
+            at: Time::from_millis(at),
+        }),
+        opened_at: Time::from_millis(lead.opened_at),
+        first_interaction_at: Time::from_millis(lead.first_interaction_at),
+        last_interaction_at: Time::from_millis(lead.last_interaction_at),
+        reopened_at: lead.reopened_at.map(Time::from_millis),
+        deadline: Time::from_millis(lead.deadline),
+        interactions: lead.interactions,
+        customer: lead.customer.map(IdentifierKey),
+        score: lead.score,
+        owner: lead.owner.as_ref().map(|owner| owner.0.clone()),
+        conversions: lead.conversions.iter().map(restored_conversion).collect(),
+        version: lead.version,
+    }
+}
+
+fn restored_conversion(conversion: &ConversionStateV1) -> Conversion {
+    let sale = lead_domain::interaction::Sale::from(&conversion.sale);
+    Conversion {
+        interaction: conversion.interaction.map(InteractionId),
+        at: Time::from_millis(conversion.at),
+        value: sale.value,
+        rgus: sale.rgus,
+        order: sale.order.map(|OrderKey(key)| OrderKey(key)),
+        withdrawn: conversion.withdrawn,
+    }
+}
