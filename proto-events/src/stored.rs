@@ -132,8 +132,8 @@ fn decode_from<'a, T: bincode::BorrowDecode<'a, ()>>(
     what: &'static str,
     bytes: &'a [u8],
 ) -> Result<(T, &'a [u8]), DecodeError> {
-    let (value, read) = bincode::borrow_decode_from_slice(bytes, CONFIG)
-        .map_err(|source| DecodeError::Damaged { what, source })?;
+    let (value, read) =
+        bincode::borrow_decode_from_slice(bytes, CONFIG).map_err(|source| DecodeError::Damaged { what, source })?;
     Ok((value, bytes.get(read..).unwrap_or_default()))
 }
 
@@ -190,7 +190,11 @@ pub fn decode_facts(codec: u8, bytes: &[u8]) -> Result<Facts, DecodeError> {
         events.push(Event::from(event));
         rest = tail;
     }
-    if rest.is_empty() { Ok(Facts { input, events }) } else { Err(DecodeError::LeftOver { what: "facts", bytes: rest.len() }) }
+    if rest.is_empty() {
+        Ok(Facts { input, events })
+    } else {
+        Err(DecodeError::LeftOver { what: "facts", bytes: rest.len() })
+    }
 }
 
 /// Reads the input of a record's facts and returns the bytes of its events.
@@ -215,7 +219,9 @@ pub fn decode_input(codec: u8, bytes: &[u8]) -> Result<(InputFacts, &[u8]), Deco
             decode_from("a quarantined input", rest).map(|(input, rest)| (InputFacts::Quarantined(input), rest))?
         }
         kind::CONFLICT => decode_from("a conflict", rest).map(|(input, rest)| (InputFacts::Conflict(input), rest))?,
-        kind::STATE_ROOT => decode_from("a state root", rest).map(|(root, rest)| (InputFacts::StateRoot(root), rest))?,
+        kind::STATE_ROOT => {
+            decode_from("a state root", rest).map(|(root, rest)| (InputFacts::StateRoot(root), rest))?
+        }
         kind::RELEASED => decode_from("a release", rest).map(|(input, rest)| (InputFacts::Released(input), rest))?,
         unknown => return Err(DecodeError::Codec { what: "an input of this kind", found: unknown }),
     })
@@ -259,7 +265,8 @@ impl InteractionFacts {
         attributes: &'a mut Vec<(CompactString, Scalar)>,
     ) -> Interaction<'a> {
         attributes.clear();
-        attributes.extend(self.attributes.iter().map(|attribute| (attribute.name.0.clone(), (&attribute.value).into())));
+        attributes
+            .extend(self.attributes.iter().map(|attribute| (attribute.name.0.clone(), (&attribute.value).into())));
         let key = |hash: Option<u128>| hash.map(IdentifierKey);
         Interaction {
             occurred_at,

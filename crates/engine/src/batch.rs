@@ -2,8 +2,11 @@
 
 use std::ops::Range;
 
+use event_log::{Chain, Header, LogPosition};
+use feed::InteractionEntry;
 use lead_domain::{Event, TenantId, Time, VisitorId};
-use proto_events::stored::{InputFacts, encode_input};
+use proto_events::stored::{self, Facts, InputFacts, Personal, encode_input};
+use proto_events::{CODEC, DecodeError};
 
 /// The number of the key that a visitor's personal data is sealed with. Even numbers are visitors'.
 pub(crate) const fn visitor_key_number(visitor: VisitorId) -> u64 {
@@ -15,6 +18,31 @@ pub(crate) const fn untaken_key_number(count: u64) -> u64 {
     count * 2 - 1
 }
 
+/// The input of a record and its personal part, both encoded, the latter not yet sealed; empty for none.
+#[derive(Debug)]
+pub(crate) enum Body {
+    /// An interaction, as its feed delivered it.
+    Interaction(Box<InteractionEntry>),
+    /// Anything else.
+    Other { input: Vec<u8>, personal: Vec<u8> },
+}
+
+impl Body {
+    pub(crate) fn input(&self) -> &[u8] {
+        match self {
+            Self::Interaction(entry) => &entry.input,
+            Self::Other { input, .. } => input,
+        }
+    }
+
+    pub(crate) fn personal(&self) -> &[u8] {
+        match self {
+            Self::Interaction(entry) => &entry.personal,
+            Self::Other { personal, .. } => personal,
+        }
+    }
+}
+
 /// One record that waits for its position's turn to be encoded, chained and sealed.
 #[derive(Debug)]
 pub(crate) struct Pending {
@@ -24,14 +52,11 @@ pub(crate) struct Pending {
     pub(crate) feed_sequence: u64,
     pub(crate) occurred_at: Time,
     pub(crate) received_at: Time,
-    pub(crate) previous: event_log::LogPosition,
-    /// The encoded input.
-    pub(crate) input: Vec<u8>,
+    pub(crate) previous: LogPosition,
+    pub(crate) body: Body,
     /// Where its events stand in the batch.
     pub(crate) events: Range<usize>,
-    /// The encoded personal part, not yet sealed; empty for none.
-    pub(crate) personal: Vec<u8>,
-    /// The key to seal it with; 0 for none.
+    /// The key to seal the personal part with; 0 for none.
     pub(crate) key: u64,
 }
 
@@ -47,12 +72,20 @@ impl Pending {
             feed_sequence: 0,
             occurred_at: at,
             received_at,
-            previous: event_log::LogPosition::START,
-            input: bytes,
+            previous: LogPosition::START,
+            body: Body::Other { input: bytes, personal: Vec::new() },
             events: 0..0,
-            personal: Vec::new(),
             key: 0,
         }
+    }
+
+    /// The same record with a personal part, to be sealed with this key.
+    pub(crate) fn sealed_with(mut self, key: u64, part: Vec<u8>) -> Self {
+        if let Body::Other { personal, .. } = &mut self.body {
+            *personal = part;
+        }
+        self.key = key;
+        self
     }
 }
 
@@ -71,5 +104,47 @@ pub(crate) struct PendingBatch {
 impl PendingBatch {
     pub(crate) fn is_empty(&self) -> bool {
         self.records.is_empty() && self.meta.is_empty()
+    }
+}
+
+/// A record that has just become durable, still decoded and open: what a reader would get from the log, without reading,
+/// decoding and opening it there.
+#[derive(Debug)]
+pub struct FreshRecord {
+    header: Header,
+    chain: Chain,
+    body: Body,
+    events: Vec<Event>,
+}
+
+impl FreshRecord {
+    pub(crate) fn new(header: Header, chain: Chain, body: Body, events: Vec<Event>) -> Self {
+        Self { header, chain, body, events }
+    }
+
+    /// The record's header.
+    #[must_use]
+    pub const fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The chain value up to and including the record.
+    #[must_use]
+    pub const fn chain(&self) -> Chain {
+        self.chain
+    }
+
+    /// Facts and personal part, as decoding them from the log would give them.
+    ///
+    /// # Errors
+    /// When what was encoded can't be decoded, which would be an error of this program.
+    pub fn into_parts(self) -> Result<(Facts, Option<Personal>), DecodeError> {
+        let personal = self.body.personal();
+        let personal = (!personal.is_empty()).then(|| stored::decode_personal(CODEC, personal)).transpose()?;
+        let input = match self.body {
+            Body::Interaction(entry) => InputFacts::Interaction(Box::new(entry.facts)),
+            Body::Other { input, .. } => stored::decode_input(CODEC, &input)?.0,
+        };
+        Ok((Facts { input, events: self.events }, personal))
     }
 }

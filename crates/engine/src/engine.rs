@@ -1,11 +1,13 @@
 //! The engine itself: its state, and the life of a batch.
 
+use std::sync::mpsc::Receiver;
+
 use event_log::{Head, LogPosition, Message, Table};
 use lead_domain::book::CloseCause;
 use lead_domain::{Event, TenantId, Time};
 use proto_events::stored::InputFacts;
 
-use crate::batch::{Pending, PendingBatch};
+use crate::batch::{FreshRecord, Pending, PendingBatch};
 use crate::error::EngineError;
 use crate::library::Library;
 use crate::options::{EngineOptions, Parts};
@@ -149,6 +151,23 @@ impl Engine {
     pub fn flush(&mut self) -> Result<(), EngineError> {
         self.hand_over()?;
         self.writer.flush()
+    }
+
+    /// Hands over every record from here on, once it is durable, so that a projection need not read it from the log. At
+    /// most `appends_queued_max` appends, of up to 16 MiB each, wait for the follower; then the writer does.
+    ///
+    /// # Errors
+    /// When writing has failed.
+    pub fn follow(&self, appends_queued_max: usize) -> Result<Receiver<Vec<FreshRecord>>, EngineError> {
+        self.writer.follow(appends_queued_max)
+    }
+
+    /// Ends [`Engine::follow`]: the follower gets what is left, and then nothing more.
+    ///
+    /// # Errors
+    /// When writing has failed.
+    pub fn unfollow(&self) -> Result<(), EngineError> {
+        self.writer.unfollow()
     }
 
     /// Gives what was decided to the writer.

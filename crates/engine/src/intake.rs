@@ -5,7 +5,7 @@ use feed::{Entry, InteractionEntry, RejectedEntry};
 use lead_domain::{Event, Identifier, Input, InteractionId, Scalar, decide};
 use proto_events::stored::{Conflict, InputFacts, kind};
 
-use crate::batch::{Pending, untaken_key_number, visitor_key_number};
+use crate::batch::{Body, Pending, untaken_key_number, visitor_key_number};
 use crate::engine::{Engine, Outcome};
 use crate::error::EngineError;
 
@@ -27,7 +27,7 @@ impl Engine {
         for (entry, known) in entries.into_iter().zip(known) {
             self.counts.read += 1;
             outcomes.push(match entry {
-                Entry::Interaction(entry) => self.take(*entry, known)?,
+                Entry::Interaction(entry) => self.take(entry, known)?,
                 Entry::Rejected(entry) => self.quarantine_entry(*entry, known),
             });
         }
@@ -60,14 +60,14 @@ impl Engine {
     }
 
     /// Takes one interaction into the batch, which is not handed over yet.
-    pub(crate) fn take_one(&mut self, entry: InteractionEntry) -> Result<Outcome, EngineError> {
-        let entries = [Entry::Interaction(Box::new(entry))];
+    pub(crate) fn take_one(&mut self, entry: Box<InteractionEntry>) -> Result<Outcome, EngineError> {
+        let entries = [Entry::Interaction(entry)];
         let known = self.prefetch(&entries)?.into_iter().next().flatten();
         let [Entry::Interaction(entry)] = entries else { return Err(EngineError::WriterStopped) };
-        self.take(*entry, known)
+        self.take(entry, known)
     }
 
-    fn take(&mut self, entry: InteractionEntry, known: Option<Message>) -> Result<Outcome, EngineError> {
+    fn take(&mut self, entry: Box<InteractionEntry>, known: Option<Message>) -> Result<Outcome, EngineError> {
         let known = known.or_else(|| self.library.recent_message(entry.facts.message));
         match known {
             None => Ok(Outcome::Recorded(self.record_interaction(entry))),
@@ -80,7 +80,7 @@ impl Engine {
     }
 
     /// Decides about an interaction that is new. Its visitors and order must be loaded, and its tenant known.
-    pub(crate) fn record_interaction(&mut self, entry: InteractionEntry) -> LogPosition {
+    pub(crate) fn record_interaction(&mut self, entry: Box<InteractionEntry>) -> LogPosition {
         let position = self.next_position();
         let first = self.batch.events.len();
         let mut attributes: Vec<(lead_domain::Name, Scalar)> = Vec::new();
@@ -113,9 +113,8 @@ impl Engine {
                 occurred_at: entry.occurred_at,
                 received_at: entry.received_at,
                 previous,
-                input: entry.input,
+                body: Body::Interaction(entry),
                 events,
-                personal: entry.personal,
                 key: visitor_key_number(visitor),
             },
         );
@@ -123,7 +122,7 @@ impl Engine {
     }
 
     /// Notes an interaction that conflicts with a recorded one, once for each content.
-    fn record_conflict(&mut self, entry: InteractionEntry, original: Message) -> Result<Outcome, EngineError> {
+    fn record_conflict(&mut self, mut entry: Box<InteractionEntry>, original: Message) -> Result<Outcome, EngineError> {
         self.counts.conflicting += 1;
         let key = entry.conflict_key();
         let noted = self.library.find_messages(&[key])?.into_iter().next().flatten();
@@ -136,8 +135,7 @@ impl Engine {
         self.remember(key, position, fingerprint);
         let mut record = Pending::bare(&input, entry.tenant, entry.occurred_at, entry.received_at);
         record.feed_sequence = entry.feed_sequence;
-        record.personal = entry.personal;
-        record.key = self.untaken_key();
+        let record = record.sealed_with(self.untaken_key(), std::mem::take(&mut entry.personal));
         self.push(position, record);
         Ok(Outcome::Conflict(original.position))
     }
@@ -154,8 +152,8 @@ impl Engine {
         self.note_quarantined(position, &entry.facts);
         let input = InputFacts::Quarantined(entry.facts);
         let mut record = Pending::bare(&input, entry.tenant, entry.received_at, entry.received_at);
-        record.personal = entry.personal;
-        record.key = self.untaken_key();
+        record.feed_sequence = entry.feed_sequence;
+        let record = record.sealed_with(self.untaken_key(), entry.personal);
         self.push(position, record);
         Outcome::Quarantined(position)
     }

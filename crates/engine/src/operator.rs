@@ -185,11 +185,10 @@ fn pending(
     record.visitor = visitor;
     record.previous = previous;
     record.events = events;
-    if let Some(personal) = &request.personal {
-        encode_personal(personal, &mut record.personal);
-        record.key = visitor_key_number(visitor);
-    }
-    record
+    let Some(personal) = &request.personal else { return record };
+    let mut part = Vec::new();
+    encode_personal(personal, &mut part);
+    record.sealed_with(visitor_key_number(visitor), part)
 }
 
 fn named_visitors(command: &Command) -> Vec<VisitorId> {

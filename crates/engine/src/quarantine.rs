@@ -104,7 +104,7 @@ impl Engine {
             Some(entry @ Entry::Rejected(_)) => {
                 return Ok(self.submit(vec![entry], None)?.into_iter().next());
             }
-            Some(Entry::Interaction(entry)) => Some(self.take_one(*entry)?),
+            Some(Entry::Interaction(entry)) => Some(self.take_one(entry)?),
             None => None,
         };
         let released = self.next_position();

@@ -89,8 +89,7 @@ impl Engine {
             return Ok(None);
         }
         let KeySlot::Live(key) = self.parts.vault.get(record.header.key)? else { return Ok(None) };
-        let opened =
-            key.open(position.0, &record.chain.0, record.personal).map_err(|_| EngineError::Sealed { position })?;
+        let opened = key.open(&record.chain.0, record.personal).map_err(|_| EngineError::Sealed { position })?;
         let personal = stored::decode_personal(record.header.codec, &opened);
         personal.map(Some).map_err(|source| EngineError::Record { position, source })
     }

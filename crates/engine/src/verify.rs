@@ -150,7 +150,7 @@ impl Engine {
         }
         if !record.personal.is_empty() {
             match self.parts.vault.get(record.header.key) {
-                Ok(KeySlot::Live(key)) if key.open(position.0, &record.chain.0, record.personal).is_ok() => {
+                Ok(KeySlot::Live(key)) if key.open(&record.chain.0, record.personal).is_ok() => {
                     found.sealed += 1;
                 }
                 Ok(KeySlot::Destroyed) => found.erased += 1,

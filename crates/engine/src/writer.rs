@@ -6,14 +6,14 @@
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use event_log::{Batch, Head, Header, Record, RecordKind};
+use event_log::{Batch, Chain, Head, Header, Record, RecordKind};
 use key_vault::{KeySlot, SEAL_OVERHEAD, SubjectKey, VaultError};
 use lead_domain::Time;
 use proto_events::CODEC;
 use proto_events::stored::encode_events;
 use rustc_hash::FxHashMap;
 
-use crate::batch::{Pending, PendingBatch};
+use crate::batch::{FreshRecord, Pending, PendingBatch};
 use crate::error::EngineError;
 use crate::options::{Clock, Parts};
 
@@ -28,6 +28,8 @@ enum Order {
     Write(PendingBatch),
     /// Answer once everything before is durable.
     Flush(SyncSender<Result<(), EngineError>>),
+    /// From here on, hand over what has become durable, or stop doing so.
+    Follow(Option<SyncSender<Vec<FreshRecord>>>),
 }
 
 /// The handle of the writer thread.
@@ -48,6 +50,8 @@ impl Writer {
             keys: FxHashMap::default(),
             facts: Vec::new(),
             batch: Batch::default(),
+            follower: None,
+            fresh: Vec::new(),
         };
         let thread = std::thread::spawn(move || scribe.run(&receiver));
         Self { orders: Some(orders), thread: Some(thread) }
@@ -66,6 +70,19 @@ impl Writer {
         let (answer, durable) = sync_channel(1);
         self.send(Order::Flush(answer))?;
         durable.recv().unwrap_or(Err(EngineError::WriterStopped))
+    }
+
+    /// Hands over every record from here on, once it is durable. A follower that doesn't keep up delays the writer; one
+    /// that has gone doesn't.
+    pub(crate) fn follow(&self, appends_queued_max: usize) -> Result<Receiver<Vec<FreshRecord>>, EngineError> {
+        let (sender, records) = sync_channel(appends_queued_max);
+        self.send(Order::Follow(Some(sender)))?;
+        Ok(records)
+    }
+
+    /// Ends [`Writer::follow`].
+    pub(crate) fn unfollow(&self) -> Result<(), EngineError> {
+        self.send(Order::Follow(None))
     }
 
     fn send(&self, order: Order) -> Result<(), EngineError> {
@@ -93,6 +110,9 @@ struct Scribe {
     keys: FxHashMap<u64, SubjectKey>,
     facts: Vec<u8>,
     batch: Batch,
+    follower: Option<SyncSender<Vec<FreshRecord>>>,
+    /// What the follower gets after the append under way.
+    fresh: Vec<FreshRecord>,
 }
 
 impl Scribe {
@@ -112,6 +132,7 @@ impl Scribe {
                     }
                 },
                 Order::Write(_) => {}
+                Order::Follow(follower) => self.follower = follower,
                 Order::Flush(answer) => {
                     let result = failed.take().map_or(Ok(()), Err);
                     let stop = result.is_err();
@@ -139,7 +160,7 @@ impl Scribe {
         while self.batch.bytes.len() < APPEND_BYTES_MAX {
             match orders.try_recv() {
                 Ok(Order::Write(batch)) => self.encode(batch)?,
-                Ok(order @ Order::Flush(_)) => {
+                Ok(order @ (Order::Flush(_) | Order::Follow(_))) => {
                     behind = Some(order);
                     break;
                 }
@@ -150,7 +171,16 @@ impl Scribe {
         self.parts.vault.sync()?;
         self.parts.log.append(&self.batch)?;
         self.head = self.batch.head();
+        self.hand_over();
         Ok(behind)
+    }
+
+    /// Gives the follower what has just become durable.
+    fn hand_over(&mut self) {
+        let Some(follower) = &self.follower else { return };
+        if follower.send(std::mem::take(&mut self.fresh)).is_err() {
+            self.follower = None;
+        }
     }
 
     fn encode(&mut self, pending: PendingBatch) -> Result<(), EngineError> {
@@ -161,19 +191,31 @@ impl Scribe {
             let keys = self.parts.vault.create_many(&pending.new_keys)?;
             self.keys.extend(pending.new_keys.iter().copied().zip(keys));
         }
-        for record in &pending.records {
+        let PendingBatch { records, events, meta, .. } = pending;
+        let mut stated = events.iter();
+        let mut headers = Vec::with_capacity(records.len());
+        for record in &records {
             self.facts.clear();
-            self.facts.extend_from_slice(&record.input);
-            encode_events(pending.events.get(record.events.clone()).unwrap_or_default(), &mut self.facts);
-            self.encode_record(record)?;
+            self.facts.extend_from_slice(record.body.input());
+            encode_events(stated.as_slice().get(..record.events.len()).unwrap_or_default(), &mut self.facts);
+            stated.by_ref().take(record.events.len()).for_each(drop);
+            headers.push(self.encode_record(record)?);
         }
-        self.batch.meta.extend(pending.meta);
+        if self.follower.is_some() {
+            let mut events = events.into_iter();
+            self.fresh.extend(records.into_iter().zip(headers).map(|(record, (header, chain))| {
+                let events = events.by_ref().take(record.events.len()).collect();
+                FreshRecord::new(header, chain, record.body, events)
+            }));
+        }
+        self.batch.meta.extend(meta);
         Ok(())
     }
 
-    fn encode_record(&mut self, record: &Pending) -> Result<(), EngineError> {
+    fn encode_record(&mut self, record: &Pending) -> Result<(Header, Chain), EngineError> {
         let position = self.batch.head().position.next();
-        let sealed_len = if record.personal.is_empty() { 0 } else { record.personal.len() + SEAL_OVERHEAD };
+        let personal = record.body.personal();
+        let sealed_len = if personal.is_empty() { 0 } else { personal.len() + SEAL_OVERHEAD };
         let header = Header {
             codec: CODEC,
             kind: RecordKind(record.kind),
@@ -192,11 +234,11 @@ impl Scribe {
         let chain = Record::write(&header, self.batch.chain, &self.facts, &mut self.batch.bytes);
         if sealed_len > 0 {
             let key = load_key(&mut self.keys, &self.parts, record.key)?;
-            key.seal_into(position.0, &chain.0, &record.personal, &mut self.batch.bytes);
+            key.seal_into(&chain.0, personal, &mut self.batch.bytes);
         }
         self.batch.ends.push(self.batch.bytes.len());
         self.batch.chain = chain;
-        Ok(())
+        Ok((header, chain))
     }
 }
 

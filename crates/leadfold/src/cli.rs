@@ -27,9 +27,11 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Policy(PolicyCommand),
     /// Record history or batches: CloudEvents NDJSON, or CSV with a mapping; plain, gzip or zstd
-    #[command(after_help = "A second import of the same file changes nothing, so an import that was cut off is simply \
+    #[command(
+        after_help = "A second import of the same file changes nothing, so an import that was cut off is simply \
         run again.\n\nExamples:\n  leadfold import interactions.ndjson.zst\n  \
-        leadfold import --mapping examples/ecom/mapping.toml ecom.csv.gz\n  zcat old.gz | leadfold import -")]
+        leadfold import --mapping examples/ecom/mapping.toml ecom.csv.gz\n  zcat old.gz | leadfold import -"
+    )]
     Import(ImportArgs),
     /// List leads: filter, search, sort, page
     #[command(after_help = "Several values of one filter are separated by commas.\n\nExamples:\n  \
@@ -63,14 +65,18 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  leadfold projections\n  leadfold projections rebuild listing")]
     Projections(ProjectionsArgs),
     /// Check the whole log and everything derived from it
-    #[command(after_help = "Checks the chain, the seals, duplicate detection, and the books against a fold of the log.\n\
-        Exits with 3 when something is damaged.\n\nExample:\n  leadfold verify --json")]
+    #[command(
+        after_help = "Checks the chain, the seals, duplicate detection, and the books against a fold of the log.\n\
+        Exits with 3 when something is damaged.\n\nExample:\n  leadfold verify --json"
+    )]
     Verify,
     /// Rebuild everything that is derived from the log: tables and read models. Never touches the log
     #[command(after_help = "Example:\n  leadfold repair")]
     Repair,
     /// Make up realistic traffic
-    #[command(after_help = "Example:\n  leadfold generate --visitors 1000 --interactions 20000 --seed 7 -o traffic.ndjson")]
+    #[command(
+        after_help = "Example:\n  leadfold generate --visitors 1000 --interactions 20000 --seed 7 -o traffic.ndjson"
+    )]
     Generate(GenerateArgs),
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  leadfold completions bash > /etc/bash_completion.d/leadfold")]

@@ -14,6 +14,9 @@ const USAGE: u8 = 2;
 /// Stored data is damaged.
 const DAMAGED: u8 = 3;
 
+/// How RocksDB begins what it says of damaged files.
+const CORRUPTION: &str = "Corruption:";
+
 /// A value on the command line that makes no sense.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -33,20 +36,37 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(code(error))
 }
 
-/// The chain of causes as one sentence, without causes that repeat what was said.
+/// The chain of causes as one sentence, without causes that repeat what was said; what to do comes last.
 fn sentence(error: &anyhow::Error) -> String {
-    let mut sentence = String::new();
+    let (mut sentence, mut advice) = (String::new(), None);
     for cause in error.chain() {
         let text = cause.to_string();
+        // What has a cause of its own ends with what to do about it.
+        let (text, own_advice) = match text.rsplit_once(". ") {
+            Some((text, advice)) if cause.source().is_some() => (text.to_owned(), Some(advice.to_owned())),
+            _ => (text, None),
+        };
         if sentence.is_empty() {
             let plain = cause.is::<UsageError>() || cause.is::<DamageFound>() || is_refusal(cause);
             sentence = if plain || text.starts_with("cannot ") { text } else { format!("cannot {text}") };
         } else if !sentence.contains(&text) {
             sentence.push_str(": ");
-            sentence.push_str(&text);
+            sentence.push_str(text.split_whitespace().collect::<Vec<_>>().join(" ").trim_end_matches('.'));
         }
+        advice = advice.or(own_advice).or_else(|| cure(cause).map(ToOwned::to_owned));
     }
-    sentence
+    advice.map_or_else(|| sentence.clone(), |advice| format!("{sentence}. {advice}"))
+}
+
+/// What to do about damage that RocksDB found, which doesn't say it.
+fn cure(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    let is_damage = cause.source().is_some_and(|source| source.to_string().contains(CORRUPTION));
+    let engine = cause.downcast_ref::<EngineError>().filter(|_| is_damage);
+    if is_damage && cause.is::<LogError>() || matches!(engine, Some(EngineError::Log(_))) {
+        return Some("The log is damaged: restore the folder from a backup");
+    }
+    let of_tables = is_damage && cause.is::<TableError>() || matches!(engine, Some(EngineError::Tables(_)));
+    of_tables.then_some("Rebuild the tables from the log with `leadfold repair`")
 }
 
 /// Whether the cause is a business "no", which reads as a sentence of its own.
@@ -74,7 +94,7 @@ fn code(error: &anyhow::Error) -> u8 {
             || cause.downcast_ref::<TableError>().is_some_and(is_table_damage)
             || cause.downcast_ref::<VaultError>().is_some_and(is_vault_damage)
             || cause.downcast_ref::<ListingError>().is_some_and(is_listing_damage)
-            || cause.to_string().contains("Corruption:");
+            || cause.to_string().contains(CORRUPTION);
         if damaged {
             return DAMAGED;
         }

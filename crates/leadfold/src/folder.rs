@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use engine::{Engine, EngineOptions, Parts};
+use engine::{Engine, Parts};
 use event_log::LogPosition;
 use indicatif::ProgressBar;
 use key_vault::{KeyVault, MasterKey};
@@ -38,11 +38,7 @@ impl Folder {
     /// Opens the folder of the settings, which must be there.
     pub(crate) fn open(settings: &Settings) -> anyhow::Result<Self> {
         if !settings.data.join("log").is_dir() {
-            let data = settings.data.display();
-            bail!(UsageError(format!(
-                "there is no data in {data} yet; adopt a policy first (`leadfold policy adopt FILE`), or name another \
-                 folder with --data"
-            )));
+            bail!(no_data(&settings.data));
         }
         Self::open_or_create(settings)
     }
@@ -53,9 +49,8 @@ impl Folder {
         fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
         let lock = lock(folder)?;
         let parts = open_parts(folder, settings.master_key()?)?;
-        let options = EngineOptions { clock: settings.clock, ..EngineOptions::default() };
         let mut bar: Option<ProgressBar> = None;
-        let engine = Engine::open(parts, options, &mut |position, head| {
+        let engine = Engine::open(parts, settings.engine_options(), &mut |position, head| {
             let bar = bar.get_or_insert_with(|| progress_bar(head.0, "replaying the log"));
             bar.set_position(position.0);
         });
@@ -73,7 +68,9 @@ impl Folder {
         }
         match self.engine.tenants() {
             [only] => Ok(only.id),
-            [] => bail!(UsageError("there is no tenant yet; adopt a policy first (`leadfold policy adopt FILE`)".to_owned())),
+            [] => bail!(UsageError(
+                "there is no tenant yet; adopt a policy first (`leadfold policy adopt FILE`)".to_owned()
+            )),
             several => {
                 let names: Vec<&str> = several.iter().map(|tenant| tenant.name.as_str()).collect();
                 bail!(UsageError(format!("there are several tenants ({}); name one with --tenant", names.join(", "))))
@@ -120,7 +117,7 @@ pub(crate) fn catch_up(projector: &mut Projector<Listing>, head: LogPosition) ->
 pub(crate) fn discard_derived(settings: &Settings) -> anyhow::Result<()> {
     let folder = &settings.data;
     if !folder.join("log").is_dir() {
-        bail!(UsageError(format!("there is no data in {}", folder.display())));
+        bail!(no_data(folder));
     }
     let _lock = lock(folder)?;
     for name in ["tables", "projections"] {
@@ -132,6 +129,14 @@ pub(crate) fn discard_derived(settings: &Settings) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+fn no_data(folder: &Path) -> UsageError {
+    let folder = folder.display();
+    UsageError(format!(
+        "there is no data in {folder} yet; adopt a policy first (`leadfold policy adopt FILE`), or name another folder \
+         with --data"
+    ))
 }
 
 fn lock(folder: &Path) -> anyhow::Result<File> {
@@ -146,8 +151,8 @@ fn lock(folder: &Path) -> anyhow::Result<File> {
             // The number is for people; the lock alone counts.
             let _ = file.read_to_string(&mut holder);
             let holder = holder.trim();
-            let holder = if holder.is_empty() { String::new() } else { format!(" (process {holder})") };
-            bail!("cannot open the data folder {}: another process{holder} holds it", folder.display());
+            let holder = if holder.is_empty() { "another process".to_owned() } else { format!("process {holder}") };
+            bail!("cannot open the data folder {}: {holder} holds it. Wait until that has ended", folder.display());
         }
         Err(TryLockError::Error(error)) => {
             return Err(error).with_context(|| format!("cannot lock {}", path.display()));
@@ -164,7 +169,10 @@ fn open_parts(folder: &Path, master: Option<MasterKey>) -> anyhow::Result<Parts>
     let context = || format!("cannot open the data folder {}", folder.display());
     let master = match master {
         Some(master) => master,
-        None => MasterKey::in_folder(&at("keys")).with_context(context)?,
+        None => {
+            let keys = at("keys");
+            MasterKey::in_folder(&keys).with_context(|| format!("cannot use the master key in {}", keys.display()))?
+        }
     };
     let vault = KeyVault::open(&at("keys"), master).with_context(context)?;
     let log = RocksLog::open(&at("log"), &LogOptions::default()).with_context(context)?;

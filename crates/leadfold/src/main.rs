@@ -8,6 +8,7 @@ mod generate;
 mod output;
 mod settings;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -30,13 +31,16 @@ fn main() -> ExitCode {
     }
 }
 
-/// Log lines go to standard error; `LEADFOLD_LOG` refines what is shown.
+/// Log lines go to standard error; `LEADFOLD_LOG` refines what is shown. Without it and without `-v` there are none:
+/// a command that fails says why in its own words.
 fn start_logging(verbose: u8) {
     let level = match verbose {
-        0 => "error",
+        0 => "off",
         1 => "info",
         _ => "debug",
     };
     let filter = EnvFilter::try_from_env("LEADFOLD_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+    let colours = std::io::stderr().is_terminal();
+    let lines = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(colours).without_time();
+    lines.with_env_filter(filter).init();
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
-use engine::Clock;
+use engine::{Clock, EngineOptions};
 use key_vault::MasterKey;
 use lead_domain::Time;
 use serde::Deserialize;
@@ -38,6 +38,9 @@ pub(crate) struct GlobalArgs {
     /// A fixed time for the log's clock, to compare logs byte for byte
     #[arg(long, global = true, hide = true, value_name = "TIME", env = "LEADFOLD_CLOCK")]
     pub(crate) clock: Option<String>,
+    /// After how many records the tables follow the log, to meet the places between in tests
+    #[arg(long, global = true, hide = true, value_name = "N", env = "LEADFOLD_WRITE_BACK_RECORDS")]
+    pub(crate) write_back_records: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -58,6 +61,7 @@ pub(crate) struct Settings {
     pub(crate) master_key_file: Option<PathBuf>,
     pub(crate) json: bool,
     pub(crate) clock: Clock,
+    pub(crate) write_back_records: Option<u64>,
 }
 
 impl Settings {
@@ -72,7 +76,15 @@ impl Settings {
             master_key_file: args.master_key_file.clone().or(file.master_key_file),
             json: args.json,
             clock: args.clock.as_deref().map(fixed_clock).transpose()?.unwrap_or(Clock::System),
+            write_back_records: args.write_back_records,
         })
+    }
+
+    /// The engine's options.
+    pub(crate) fn engine_options(&self) -> EngineOptions {
+        let default = EngineOptions::default();
+        let write_back_records = self.write_back_records.unwrap_or(default.write_back_records);
+        EngineOptions { clock: self.clock, write_back_records, ..default }
     }
 
     /// The master key, where it is kept apart from the data.
@@ -88,8 +100,11 @@ impl Settings {
 fn read_config(path: &Path) -> anyhow::Result<ConfigFile> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("cannot read the configuration file {}", path.display()))?;
-    let parsed = toml::from_str(&text);
-    parsed.map_err(|error| UsageError(format!("the configuration file {} is wrong: {error}", path.display())).into())
+    toml::from_str(&text).map_err(|error: toml::de::Error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let (file, line) = (path.display(), before.matches('\n').count() + 1);
+        UsageError(format!("the configuration file {file}, line {line}: {}", error.message())).into()
+    })
 }
 
 fn fixed_clock(text: &str) -> anyhow::Result<Clock> {

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use event_log::{EventLog, LogError, LogPosition, Record};
+use event_log::{Chain, EventLog, Header, LogError, LogPosition, Record};
 use key_vault::{KeySlot, KeyVault, OpenError, SubjectKey, VaultError};
 use proto_events::{DecodeError, Facts, Personal, stored};
 use rustc_hash::FxHashMap;
@@ -105,6 +105,8 @@ pub struct Projector<P> {
     projection: P,
     /// Of the last commit.
     committed: Checkpoint,
+    /// Of the last record folded: what [`Projector::take_fresh`] has taken since the last commit.
+    folded: Checkpoint,
     /// Emptied at the end of each catching up, so that a key destroyed since is asked for again.
     keys: FxHashMap<u64, Option<SubjectKey>>,
 }
@@ -112,7 +114,6 @@ pub struct Projector<P> {
 /// What one catching up has done so far.
 struct Run<'a> {
     until: LogPosition,
-    folded: Checkpoint,
     progress: &'a mut dyn FnMut(LogPosition),
 }
 
@@ -133,7 +134,7 @@ impl<P: Projection> Projector<P> {
                 return Err(ProjectorError::OtherLog { projection: name, checkpoint: committed.position });
             }
         }
-        Ok(Self { log, vault, projection, committed, keys: FxHashMap::default() })
+        Ok(Self { log, vault, projection, committed, folded: committed, keys: FxHashMap::default() })
     }
 
     /// Takes the records behind the checkpoint up to `until`, or up to the head if that comes first, and commits them.
@@ -153,9 +154,50 @@ impl<P: Projection> Projector<P> {
         let done = self.follow(until, progress);
         self.keys = FxHashMap::default();
         if done.is_err() {
-            self.projection.discard();
+            self.discard();
         }
         done.map(|()| self.committed.position)
+    }
+
+    /// Says how many records are about to come by [`Projector::take_fresh`], as far as can be told. A model may put work
+    /// off until they are there. [`Projector::catch_up`] knows by itself.
+    ///
+    /// # Errors
+    /// When the model's store fails.
+    pub fn expect(&mut self, records: u64) -> Result<(), ProjectorError> {
+        self.projection.prepare(records).map_err(|source| self.model(source))
+    }
+
+    /// Takes the next record from the writer's memory instead of the log. Commits when the projection is full;
+    /// [`Projector::catch_up`] commits the rest. A record that was taken already is passed over; records missing in
+    /// front of it are read from the log.
+    ///
+    /// `open` gives facts and personal part, and is called only for a record that is taken.
+    ///
+    /// # Errors
+    /// As [`Projector::catch_up`].
+    pub fn take_fresh(
+        &mut self,
+        header: &Header,
+        chain: Chain,
+        open: impl FnOnce() -> Result<(Facts, Option<Personal>), DecodeError>,
+    ) -> Result<(), ProjectorError> {
+        if header.position <= self.folded.position {
+            return Ok(());
+        }
+        if header.position > self.folded.position.next() {
+            self.close_gap(header.position)?;
+        }
+        let (projection, position) = (self.projection.name(), header.position);
+        let opened = open().map_err(|source| ProjectorError::Decode { projection, position, source });
+        let taken = opened.and_then(|(facts, personal)| {
+            let personal = personal.filter(|_| self.projection.wants_personal(header, &facts));
+            self.fold(&Recorded { header, facts: &facts, personal }, chain)
+        });
+        if taken.is_err() {
+            self.discard();
+        }
+        taken
     }
 
     /// The last record in the model.
@@ -183,16 +225,32 @@ impl<P: Projection> Projector<P> {
     }
 
     fn follow(&mut self, until: LogPosition, progress: &mut dyn FnMut(LogPosition)) -> Result<(), ProjectorError> {
-        if until <= self.committed.position {
-            return Ok(());
+        if until > self.committed.position {
+            self.read_log(until, progress)?;
         }
-        let behind = until.0 - self.committed.position.0;
-        self.projection.prepare(behind).map_err(|source| self.model(source))?;
-        let mut run = Run { until, folded: self.committed, progress };
+        self.settle()
+    }
+
+    /// Takes from the log what lies between the model and `position`. More is about to come, so nothing is settled.
+    fn close_gap(&mut self, position: LogPosition) -> Result<(), ProjectorError> {
+        let done = self.read_log(LogPosition(position.0 - 1), &mut |_| {});
+        if done.is_err() {
+            self.discard();
+        }
+        done
+    }
+
+    /// Folds the records behind the last one up to `until`, and commits.
+    fn read_log(&mut self, until: LogPosition, progress: &mut dyn FnMut(LogPosition)) -> Result<(), ProjectorError> {
+        let behind = until.0.saturating_sub(self.folded.position.0);
+        if self.folded == self.committed {
+            self.projection.prepare(behind).map_err(|source| self.model(source))?;
+        }
+        let mut run = Run { until, progress };
         let log = Arc::clone(&self.log);
         let mut failed = None;
-        log.read(self.committed.position.next(), &mut |record| match self.take(&record, &mut run) {
-            Ok(()) if run.folded.position < run.until => ControlFlow::Continue(()),
+        log.read(self.folded.position.next(), &mut |record| match self.take(&record, &mut run) {
+            Ok(()) if self.folded.position < run.until => ControlFlow::Continue(()),
             Ok(()) => ControlFlow::Break(()),
             Err(error) => {
                 failed = Some(error);
@@ -202,8 +260,12 @@ impl<P: Projection> Projector<P> {
         if let Some(error) = failed {
             return Err(error);
         }
-        self.commit(run.folded)?;
-        (run.progress)(run.folded.position);
+        self.commit()?;
+        (run.progress)(self.folded.position);
+        Ok(())
+    }
+
+    fn settle(&mut self) -> Result<(), ProjectorError> {
         let behind = self.lag();
         self.projection.settle(behind).map_err(|source| self.model(source))
     }
@@ -215,24 +277,36 @@ impl<P: Projection> Projector<P> {
         let decoding = |source| ProjectorError::Decode { projection, position, source };
         let facts = stored::decode_facts(header.codec, record.facts).map_err(decoding)?;
         let personal = self.open(record, &facts)?;
-        self.projection.fold(&Recorded { header, facts: &facts, personal }).map_err(|error| match error {
-            FoldError::Park(park) => ProjectorError::Parked { projection, position, park },
-            FoldError::Model(source) => ProjectorError::Model { projection, source },
-        })?;
-        run.folded = Checkpoint { position, chain: record.chain };
-        if self.projection.is_full() {
-            self.commit(run.folded)?;
-        }
+        self.fold(&Recorded { header, facts: &facts, personal }, record.chain)?;
         if position.0.is_multiple_of(PROGRESS_RECORDS) {
             (run.progress)(position);
         }
         Ok(())
     }
 
-    fn commit(&mut self, folded: Checkpoint) -> Result<(), ProjectorError> {
+    /// Folds the next record, and commits when the projection is full.
+    fn fold(&mut self, recorded: &Recorded<'_>, chain: Chain) -> Result<(), ProjectorError> {
+        let (position, projection) = (recorded.header.position, self.projection.name());
+        self.projection.fold(recorded).map_err(|error| match error {
+            FoldError::Park(park) => ProjectorError::Parked { projection, position, park },
+            FoldError::Model(source) => ProjectorError::Model { projection, source },
+        })?;
+        self.folded = Checkpoint { position, chain };
+        if self.projection.is_full() { self.commit() } else { Ok(()) }
+    }
+
+    /// Forgets what was folded since the last commit.
+    fn discard(&mut self) {
+        self.projection.discard();
+        self.folded = self.committed;
+    }
+
+    fn commit(&mut self) -> Result<(), ProjectorError> {
+        let folded = self.folded;
         if folded != self.committed {
             self.projection.commit(folded).map_err(|source| self.model(source))?;
             self.committed = folded;
+            tracing::debug!(projection = self.projection.name(), position = folded.position.0, "a batch is committed");
         }
         Ok(())
     }
@@ -245,7 +319,7 @@ impl<P: Projection> Projector<P> {
         }
         let position = header.position;
         let Some(key) = self.key(header.key, position)? else { return Ok(None) };
-        let opened = key.open(position.0, &record.chain.0, record.personal);
+        let opened = key.open(&record.chain.0, record.personal);
         let opened = opened.map_err(|source| ProjectorError::Sealed { position, source })?;
         let personal = stored::decode_personal(header.codec, &opened);
         personal.map(Some).map_err(|source| ProjectorError::Decode { projection, position, source })

@@ -134,7 +134,7 @@ fn configure_reader(connection: &Connection) -> rusqlite::Result<()> {
 
 fn configure_writer(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "synchronous", "NORMAL")?;
-    connection.pragma_update(None, "secure_delete", "OFF")?;
+    connection.pragma_update(None, "secure_delete", "ON")?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES)?;
     connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)
@@ -217,4 +217,30 @@ pub(crate) fn remove(path: &Path) -> Result<(), ListingError> {
 pub(crate) fn replace(from: &Path, to: &Path) -> Result<(), ListingError> {
     remove(to)?;
     fs::rename(from, to).map_err(|source| ListingError::File { doing: "rename", path: from.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn indexes_are_dropped_and_made_again_with_the_phase_that_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = path_in(folder.path());
+        let mut connection = open_writer(&path).unwrap();
+        let things = |connection: &Connection| -> i64 {
+            connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).unwrap()
+        };
+        let bare = things(&connection);
+        for _ in 0..2 {
+            let state = read_state(&connection, &path).unwrap();
+            assert_eq!(state.phase, Phase::Loading);
+            build_indexes(&mut connection, &state).unwrap();
+            assert!(things(&connection) >= bare + i64::try_from(schema::index_names().count()).unwrap());
+            let state = read_state(&connection, &path).unwrap();
+            assert_eq!(state.phase, Phase::Indexed);
+            drop_indexes(&mut connection, &state).unwrap();
+            assert_eq!(things(&connection), bare);
+        }
+    }
 }

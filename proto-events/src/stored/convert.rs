@@ -3,9 +3,7 @@
 use lead_domain::command::{Adoption, Command, RecordedInteraction};
 use lead_domain::event::{AfterUnmerge, Candidates, Event};
 use lead_domain::interaction::{Sale, Scalar};
-use lead_domain::{
-    Currency, Identifier, IdentifierKey, InteractionId, LeadId, Money, OrderKey, Time, VisitorId,
-};
+use lead_domain::{Currency, Identifier, IdentifierKey, InteractionId, LeadId, Money, OrderKey, Time, VisitorId};
 
 use super::v1::{AskV1, EventV1, IdentifierV1, LeadV1, RecordedV1, SaleV1, ValueV1};
 use crate::text::Text;
@@ -102,9 +100,7 @@ fn visitor_event(event: &Event) -> Option<EventV1> {
             other: other.0,
             identifier: stored_identifier(*identifier),
         },
-        Event::DuplicateSettled { visitor, other } => {
-            EventV1::DuplicateSettled { visitor: visitor.0, other: other.0 }
-        }
+        Event::DuplicateSettled { visitor, other } => EventV1::DuplicateSettled { visitor: visitor.0, other: other.0 },
         Event::LeadOpened { .. }
         | Event::CustomerLearned { .. }
         | Event::InteractionAttached { .. }
@@ -278,11 +274,9 @@ impl From<EventV1> for Event {
                 let interaction = interaction.map(InteractionId);
                 Self::ConversionRecorded { lead: lead(id), interaction, at: time(at), value, rgus, order }
             }
-            EventV1::ConversionRepeated { lead: id, order, counted_for } => Self::ConversionRepeated {
-                lead: lead(id),
-                order: OrderKey(order),
-                counted_for: lead(counted_for),
-            },
+            EventV1::ConversionRepeated { lead: id, order, counted_for } => {
+                Self::ConversionRepeated { lead: lead(id), order: OrderKey(order), counted_for: lead(counted_for) }
+            }
             EventV1::ConversionWithdrawn { lead: id, at, sale } => {
                 let Sale { value, rgus, order } = Sale::from(&sale);
                 Self::ConversionWithdrawn { lead: lead(id), at: time(at), value, rgus, order }
@@ -395,9 +389,7 @@ impl From<&AskV1> for Command {
                 to: lead(*to),
                 remaining: span(*remaining),
             },
-            AskV1::MergeVisitors(one, other) => {
-                Self::MergeVisitors { one: VisitorId(*one), other: VisitorId(*other) }
-            }
+            AskV1::MergeVisitors(one, other) => Self::MergeVisitors { one: VisitorId(*one), other: VisitorId(*other) },
             AskV1::UnmergeVisitor(visitor, keep_apart) => Self::UnmergeVisitor {
                 visitor: VisitorId(*visitor),
                 afterwards: if *keep_apart { AfterUnmerge::KeepApart } else { AfterUnmerge::MayMergeAgain },

@@ -254,15 +254,48 @@ pub type RecordedV1 = (u64, i64, u64);
 #[derive(Clone, Debug, PartialEq, Eq, Encode, BorrowDecode)]
 #[expect(missing_docs, reason = "the fields are those of lead_domain::Event, under the same names")]
 pub enum EventV1 {
-    VisitorCreated { visitor: u64 },
-    IdentifierLearned { visitor: u64, identifier: IdentifierV1 },
-    IdentifierMoved { identifier: IdentifierV1, from: u64, to: u64 },
-    VisitorsMerged { survivor: u64, absorbed: u64 },
-    VisitorsUnmerged { survivor: u64, restored: u64, keep_apart: bool },
-    DuplicateSuspected { visitor: u64, other: u64, identifier: IdentifierV1 },
-    DuplicateSettled { visitor: u64, other: u64 },
-    LeadOpened { lead: LeadV1, visitor: u64, lead_type: Text, at: i64, customer: Option<u128>, deadline: i64 },
-    CustomerLearned { lead: LeadV1, customer: u128 },
+    VisitorCreated {
+        visitor: u64,
+    },
+    IdentifierLearned {
+        visitor: u64,
+        identifier: IdentifierV1,
+    },
+    IdentifierMoved {
+        identifier: IdentifierV1,
+        from: u64,
+        to: u64,
+    },
+    VisitorsMerged {
+        survivor: u64,
+        absorbed: u64,
+    },
+    VisitorsUnmerged {
+        survivor: u64,
+        restored: u64,
+        keep_apart: bool,
+    },
+    DuplicateSuspected {
+        visitor: u64,
+        other: u64,
+        identifier: IdentifierV1,
+    },
+    DuplicateSettled {
+        visitor: u64,
+        other: u64,
+    },
+    LeadOpened {
+        lead: LeadV1,
+        visitor: u64,
+        lead_type: Text,
+        at: i64,
+        customer: Option<u128>,
+        deadline: i64,
+    },
+    CustomerLearned {
+        lead: LeadV1,
+        customer: u128,
+    },
     InteractionAttached {
         lead: LeadV1,
         interaction: u64,
@@ -271,7 +304,10 @@ pub enum EventV1 {
         candidates: Vec<LeadV1>,
         deadline: i64,
     },
-    InteractionOrphaned { interaction: u64, reason: OrphanReasonV1 },
+    InteractionOrphaned {
+        interaction: u64,
+        reason: OrphanReasonV1,
+    },
     InteractionMoved {
         interaction: u64,
         occurred_at: i64,
@@ -281,15 +317,51 @@ pub enum EventV1 {
         from_deadline: i64,
         to_deadline: i64,
     },
-    ConversionRecorded { lead: LeadV1, interaction: Option<u64>, at: i64, sale: SaleV1 },
-    ConversionRepeated { lead: LeadV1, order: u128, counted_for: LeadV1 },
-    ConversionWithdrawn { lead: LeadV1, at: i64, sale: SaleV1 },
-    LeadClosed { lead: LeadV1, cause: CloseCauseV1, at: i64, reason: Option<Text> },
-    LeadReopened { lead: LeadV1, at: i64, because: ReopenReasonV1, deadline: i64 },
-    LeadTypeChanged { lead: LeadV1, from: Text, to: Text, deadline: i64 },
-    LeadAssigned { lead: LeadV1, owner: Option<Text> },
-    NoteAdded { lead: LeadV1 },
-    AttributesSet { lead: LeadV1, names: Vec<Text> },
+    ConversionRecorded {
+        lead: LeadV1,
+        interaction: Option<u64>,
+        at: i64,
+        sale: SaleV1,
+    },
+    ConversionRepeated {
+        lead: LeadV1,
+        order: u128,
+        counted_for: LeadV1,
+    },
+    ConversionWithdrawn {
+        lead: LeadV1,
+        at: i64,
+        sale: SaleV1,
+    },
+    LeadClosed {
+        lead: LeadV1,
+        cause: CloseCauseV1,
+        at: i64,
+        reason: Option<Text>,
+    },
+    LeadReopened {
+        lead: LeadV1,
+        at: i64,
+        because: ReopenReasonV1,
+        deadline: i64,
+    },
+    LeadTypeChanged {
+        lead: LeadV1,
+        from: Text,
+        to: Text,
+        deadline: i64,
+    },
+    LeadAssigned {
+        lead: LeadV1,
+        owner: Option<Text>,
+    },
+    NoteAdded {
+        lead: LeadV1,
+    },
+    AttributesSet {
+        lead: LeadV1,
+        names: Vec<Text>,
+    },
 }
 
 /// An identifier.

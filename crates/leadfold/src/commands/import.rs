@@ -2,17 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, bail};
-use engine::{Clock, Counts, Parts, Tenant};
-use feed::{
-    ClockCorrection, Entry, FileSource, InteractionDecoder, Limits, Mapping, Progress, Reception, TenantRules,
-};
+use engine::{Clock, Counts, EngineError, FreshRecord, Parts, Tenant};
+use feed::{ClockCorrection, Entry, FileSource, InteractionDecoder, Limits, Mapping, Progress, Reception, TenantRules};
 use indicatif::ProgressBar;
 use lead_domain::{TenantId, Time};
 use listing::Listing;
@@ -27,8 +23,11 @@ use crate::settings::Settings;
 
 /// Decoded chunks that may wait for the decider: enough to keep it busy, some 20 MiB.
 const CHUNKS_QUEUED_MAX: usize = 4;
-/// How long the listing waits for new records before it looks whether the import has ended.
-const LISTING_WAIT: Duration = Duration::from_millis(100);
+/// About how long an event is, plain and compressed.
+const BYTES_PER_RECORD: u64 = 400;
+const PACKED_BYTES_PER_RECORD: u64 = 50;
+/// Appends that may wait for the listing, at up to 16 MiB each, before the writer waits for it.
+const APPENDS_QUEUED_MAX: usize = 4;
 
 /// What an import came to, as it is printed.
 #[derive(Debug, Serialize)]
@@ -52,13 +51,19 @@ pub(crate) fn run(args: &ImportArgs, settings: &Settings) -> anyhow::Result<()> 
     let mut folder = Folder::open(settings)?;
     let default = default_tenant(&folder)?;
     let started = Instant::now();
-    let listing = Follower::start(settings.data.clone(), folder.engine.parts().clone());
+    let listing = Follower::start(&folder, expected_records(&args.files))?;
     let imported = import(&mut folder, args, mapping, default);
     // Whatever was decided becomes durable, also when a file breaks off in the middle.
-    let flushed = folder.engine.flush();
+    let flushed = folder.engine.flush().and_then(|()| folder.engine.unfollow());
     let followed = listing.finish();
-    flushed?;
-    imported?;
+    match (flushed, imported) {
+        // The writer gives its reason once, to whoever met it first.
+        (Err(EngineError::WriterStopped), Err(reason)) => return Err(reason),
+        (flushed, imported) => {
+            flushed?;
+            imported?;
+        }
+    }
     let open = followed?.reader()?.counts(default)?.0.open;
     let summary = summary(folder.engine.counts(), open, folder.engine.head().position.0, started);
     folder.close()?;
@@ -96,12 +101,7 @@ fn read_mapping(path: &Path) -> anyhow::Result<Mapping> {
 }
 
 /// Records all files and then ticks once for each tenant, with the latest time that was read of it.
-fn import(
-    folder: &mut Folder,
-    args: &ImportArgs,
-    mapping: Option<Mapping>,
-    default: TenantId,
-) -> anyhow::Result<()> {
+fn import(folder: &mut Folder, args: &ImportArgs, mapping: Option<Mapping>, default: TenantId) -> anyhow::Result<()> {
     let mut latest: BTreeMap<TenantId, Time> = BTreeMap::new();
     for file in &args.files {
         let source = FileSource::open(file, mapping.clone())?;
@@ -173,30 +173,28 @@ impl DecodeTask {
 
     fn next(&mut self) -> anyhow::Result<Option<(Vec<Entry>, Progress)>> {
         let Some(chunk) = self.source.next_chunk()? else { return Ok(None) };
-        let reception =
-            Reception { tenant: self.only, clock: ClockCorrection::History, received_at: self.clock.now() };
+        let reception = Reception { tenant: self.only, clock: ClockCorrection::History, received_at: self.clock.now() };
         let mut entries = Vec::new();
         chunk.decode(&mut self.decoder, reception, &mut entries)?;
         Ok(Some((entries, self.source.progress())))
     }
 }
 
-/// The listing, following the log on a thread of its own until it is told that the log is complete.
+/// The listing, following the import on a thread of its own.
 struct Follower {
-    complete: Arc<AtomicBool>,
     thread: JoinHandle<anyhow::Result<Listing>>,
 }
 
 impl Follower {
-    fn start(data: PathBuf, parts: Parts) -> Self {
-        let complete = Arc::new(AtomicBool::new(false));
-        let told = complete.clone();
-        Self { complete, thread: std::thread::spawn(move || follow(&data, &parts, &told)) }
+    /// Follows everything that the engine records from here on.
+    fn start(folder: &Folder, expected: u64) -> anyhow::Result<Self> {
+        let fresh = folder.engine.follow(APPENDS_QUEUED_MAX)?;
+        let (data, parts) = (folder.settings.data.clone(), folder.engine.parts().clone());
+        Ok(Self { thread: std::thread::spawn(move || follow(&data, &parts, &fresh, expected)) })
     }
 
-    /// Catches up with the whole log.
+    /// Catches up with the whole log. The engine must have stopped handing records over.
     fn finish(self) -> anyhow::Result<Listing> {
-        self.complete.store(true, Ordering::SeqCst);
         match self.thread.join() {
             Ok(listing) => listing,
             Err(_) => bail!("cannot list the leads: the listing stopped unexpectedly. What was recorded is safe"),
@@ -204,18 +202,25 @@ impl Follower {
     }
 }
 
-fn follow(data: &Path, parts: &Parts, complete: &AtomicBool) -> anyhow::Result<Listing> {
+/// About how many records the files will give: the listing puts its indexes off when there are many.
+fn expected_records(files: &[PathBuf]) -> u64 {
+    let records = |file: &PathBuf| {
+        let bytes = std::fs::metadata(file).map_or(0, |about| about.len());
+        let packed = file.extension().is_some_and(|extension| extension == "gz" || extension == "zst");
+        bytes / if packed { PACKED_BYTES_PER_RECORD } else { BYTES_PER_RECORD }
+    };
+    files.iter().map(records).sum()
+}
+
+fn follow(data: &Path, parts: &Parts, fresh: &Receiver<Vec<FreshRecord>>, expected: u64) -> anyhow::Result<Listing> {
     let mut projector: Projector<Listing> = folder::projector(data, parts)?;
-    loop {
-        // Asked before the head is read: what is complete now is in the log by then.
-        let last_round = complete.load(Ordering::SeqCst);
-        let head = parts.log.wait_beyond(projector.checkpoint(), LISTING_WAIT).position;
-        if last_round {
-            folder::catch_up(&mut projector, head)?;
-            return Ok(projector.into_projection());
-        }
-        projector.catch_up(head, &mut |_| {})?;
+    projector.expect(expected)?;
+    for record in fresh.iter().flatten() {
+        let header = *record.header();
+        projector.take_fresh(&header, record.chain(), || record.into_parts())?;
     }
+    folder::catch_up(&mut projector, parts.log.head().position)?;
+    Ok(projector.into_projection())
 }
 
 fn summary(counts: Counts, leads_open: u64, position: u64, started: Instant) -> Summary {
@@ -252,7 +257,10 @@ fn print(summary: &Summary) -> anyhow::Result<()> {
     for (name, number) in rows {
         line(format_args!("{name:<16} {number:>12}"))?;
     }
-    line(format_args!("in {:.1} s, {rate:.0} a second; the log stands at position {}", summary.seconds, summary.position))?;
+    line(format_args!(
+        "in {:.1} s, {rate:.0} a second; the log stands at position {}",
+        summary.seconds, summary.position
+    ))?;
     if summary.quarantined > 0 {
         line("see `leadfold quarantine` for what could not be taken, and why")?;
     }

@@ -29,7 +29,11 @@ pub(crate) fn run(args: &LeadArgs, settings: &Settings) -> anyhow::Result<()> {
         }
         None => {
             let lead = find(&folder, args.id)?;
-            if settings.json { json_line(&lead)? } else { print(&lead)? }
+            if settings.json {
+                json_line(&lead)?
+            } else {
+                print(&lead)?
+            }
             folder.close()
         }
     }
@@ -92,10 +96,8 @@ fn act_on(folder: Folder, lead: LeadId, command: &LeadAct) -> anyhow::Result<()>
         LeadAct::Convert { value, currency, rgus, order, act } => {
             let value = value.map(|amount| amount_of(&folder, amount, currency.as_deref())).transpose()?;
             let key = order.as_deref().map(|order| order_key(&folder, order)).transpose()?;
-            let personal = order.as_ref().map(|order| Personal {
-                order_id: Some(order.as_str().into()),
-                ..Personal::default()
-            });
+            let personal =
+                order.as_ref().map(|order| Personal { order_id: Some(order.as_str().into()), ..Personal::default() });
             let sale = Sale { value, rgus: *rgus, order: key };
             (Command::ConvertLead { lead, sale }, personal, act)
         }

@@ -93,9 +93,11 @@ fn filters(args: &LeadsArgs) -> anyhow::Result<Vec<(String, String)>> {
     Ok(filters)
 }
 
-/// A query that makes no sense is wrong usage of the command.
+/// A query that makes no sense is wrong usage of the command, whose flags are the fields with dashes.
 pub(crate) fn usage(error: QueryError) -> anyhow::Error {
-    UsageError(format!("--{}", error.to_string().replacen('_', "-", 1))).into()
+    let sentence = error.to_string();
+    let flag = sentence.strip_prefix(error.field()).map(|rest| format!("--{}{rest}", error.field().replace('_', "-")));
+    UsageError(flag.unwrap_or(sentence)).into()
 }
 
 pub(crate) fn query_error(error: ListingError) -> anyhow::Error {

@@ -45,7 +45,9 @@ fn refuse(file: &Path, faults: &[Fault], settings: &Settings) -> anyhow::Result<
 fn check(file: &Path, settings: &Settings) -> anyhow::Result<()> {
     match proto_events::policy_document::read(&read(file)?, None) {
         Ok(document) if settings.json => json_line(&json!({ "tenant": document.policy.tenant.as_str(), "faults": 0 })),
-        Ok(document) => line(format_args!("{}: no faults; a policy of tenant {}", file.display(), document.policy.tenant)),
+        Ok(document) => {
+            line(format_args!("{}: no faults; a policy of tenant {}", file.display(), document.policy.tenant))
+        }
         Err(faults) => refuse(file, &faults, settings),
     }
 }
@@ -86,7 +88,9 @@ fn show(version: Option<u32>, settings: &Settings) -> anyhow::Result<()> {
         bail!(UsageError(format!("there is no policy version {version}; see `leadfold policy history`")));
     };
     if settings.json {
-        return json_line(&json!({ "version": version, "adopted_at": rfc3339(stored.adopted_at), "document": stored.document }));
+        return json_line(
+            &json!({ "version": version, "adopted_at": rfc3339(stored.adopted_at), "document": stored.document }),
+        );
     }
     line(stored.document.trim_end())
 }

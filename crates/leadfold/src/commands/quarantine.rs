@@ -22,7 +22,9 @@ pub(crate) fn run(args: &QuarantineArgs, settings: &Settings) -> anyhow::Result<
     let mut folder = Folder::open(settings)?;
     match (args.position, &args.act) {
         (None, None) => list(&mut folder, args)?,
-        (None, Some(_)) => bail!(UsageError("name the position of the input, as `leadfold quarantine` lists it".into())),
+        (None, Some(_)) => {
+            bail!(UsageError("name the position of the input, as `leadfold quarantine` lists it".into()))
+        }
         (Some(position), act) => {
             let position = LogPosition(position);
             match act {
@@ -132,16 +134,13 @@ fn retry(folder: &mut Folder, position: LogPosition, repaired: Option<&std::path
         None => quarantine.bytes.with_context(|| format!("cannot retry input {position}: its key was destroyed"))?,
     };
     let tenant = folder.tenant()?;
-    let origin = Origin {
-        name: "quarantine",
-        feed_sequence: position.0,
-        tenant: Some(tenant),
-        clock: ClockCorrection::History,
-    };
+    let origin =
+        Origin { name: "quarantine", feed_sequence: position.0, tenant: Some(tenant), clock: ClockCorrection::History };
     let entry = decoder(folder, Some(tenant)).decode(&bytes, origin, quarantine.received_at)?;
     if let Entry::Rejected(rejected) = &entry {
         let (path, text) = (rejected.facts.path.as_str(), rejected.facts.message_text.as_str());
-        bail!("cannot take input {position}: {path}: {text}");
+        let path = if path.is_empty() { String::new() } else { format!(" {path}:") };
+        bail!("cannot take input {position}:{path} {text}");
     }
     let outcome = folder.engine.release(position, folder.settings.operator.as_str().into(), Some(entry))?;
     let (word, at) = match outcome {

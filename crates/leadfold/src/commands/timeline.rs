@@ -11,12 +11,7 @@ use crate::folder::Folder;
 use crate::output::{json_line, line, rfc3339, short_time};
 
 /// Prints a timeline, newest first.
-pub(crate) fn print(
-    folder: &mut Folder,
-    visitor: VisitorId,
-    lead: Option<LeadId>,
-    limit: usize,
-) -> anyhow::Result<()> {
+pub(crate) fn print(folder: &mut Folder, visitor: VisitorId, lead: Option<LeadId>, limit: usize) -> anyhow::Result<()> {
     for entry in folder.engine.timeline(&TimelineQuery { visitor, lead, limit })? {
         if folder.settings.json {
             json_line(&shape(&entry))?;
@@ -98,7 +93,10 @@ fn input(entry: &TimelineEntry) -> String {
 fn sentence(event: &Event) -> String {
     match event {
         Event::LeadOpened { lead, lead_type, deadline, .. } => {
-            format!("lead opened: {lead} of type {lead_type}, closes at {} unless something happens", short_time(*deadline))
+            format!(
+                "lead opened: {lead} of type {lead_type}, closes at {} unless something happens",
+                short_time(*deadline)
+            )
         }
         Event::InteractionAttached { lead, because, candidates, deadline, .. } => {
             let chosen = match because {

@@ -41,7 +41,11 @@ fn show(folder: Folder, args: &VisitorArgs) -> anyhow::Result<()> {
     let Some(visitor) = found else {
         bail!(engine::EngineError::UnknownVisitor { visitor: args.id });
     };
-    if folder.settings.json { json_line(&visitor)? } else { print(&visitor)? }
+    if folder.settings.json {
+        json_line(&visitor)?
+    } else {
+        print(&visitor)?
+    }
     folder.close()
 }
 

@@ -21,7 +21,7 @@ pub(super) fn whole(connection: &Connection) -> rusqlite::Result<String> {
     let mut text = String::new();
     for (table, key) in TABLES {
         let mut statement = connection.prepare(&format!("SELECT * FROM {table} ORDER BY {key}"))?;
-        let names: Vec<String> = statement.column_names().into_iter().map(ToOwned::to_owned).collect();
+        let names: Vec<String> = statement.column_names().map(ToOwned::to_owned).collect();
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             text.push_str(table);

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use event_log::LogPosition;
-use listing::{Listing, ListingReader};
+use listing::{LeadQuery, Listing, ListingReader};
 use projector::contract::{self, ModelHome};
 use projector::{Projector, ProjectorError};
 
 use crate::agreement::random_world;
-use crate::world::{World, found, touch};
+use crate::world::{ACME, World, found, touch};
 
 struct Folders(tempfile::TempDir);
 
@@ -83,4 +83,48 @@ fn a_rebuild_stands_beside_and_then_takes_the_place() {
     assert_eq!(found(&before, &[]), ["V1-1"], "who has the old one open reads on");
     let files: Vec<_> = std::fs::read_dir(data.join("projections")).unwrap().collect();
     assert!(files.iter().all(|file| !file.as_ref().unwrap().file_name().to_string_lossy().contains("building")));
+}
+
+/// Makes the file what it is in the middle of loading many records.
+fn take_indexes_away(world: &World) {
+    let file = world.folder.path().join("projections/listing-v1.sqlite");
+    let connection = rusqlite::Connection::open(file).unwrap();
+    let names: Vec<String> = connection
+        .prepare("SELECT name FROM sqlite_schema WHERE type = 'index' AND sql LIKE '%INDEX%' AND name <> 'duplicates_by_other'")
+        .unwrap()
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    assert!(names.len() > 10);
+    for name in names {
+        connection.execute_batch(&format!("DROP INDEX {name}")).unwrap();
+    }
+    let rest = "DROP TRIGGER contact_search_insert; DROP TRIGGER contact_search_update; DROP TABLE contact_search;
+                UPDATE state SET phase = 'loading'";
+    connection.execute_batch(rest).unwrap();
+}
+
+#[test]
+fn a_load_that_was_cut_short_answers_the_same_and_gets_its_indexes_later() {
+    let mut world = random_world(5, 300);
+    let reader = world.followed();
+    let leads = reader.leads(&LeadQuery::new(ACME)).unwrap().items;
+    let email = leads.iter().find_map(|lead| lead.contact.email.clone()).unwrap();
+    let queries: [&[(&str, &str)]; 5] = [
+        &[("limit", "500")],
+        &[("q", &email[1..9])],
+        &[("email", &email)],
+        &[("sort", "value"), ("lead_type", "tablets"), ("limit", "500")],
+        &[("sort", "-closed_at"), ("channel", "web"), ("limit", "500")],
+    ];
+    let answers = |reader: &ListingReader| queries.map(|query| found(reader, query));
+    let indexed = answers(&reader);
+    assert!(indexed.iter().all(|answer| !answer.is_empty()));
+    take_indexes_away(&world);
+    assert_eq!(answers(&ListingReader::open(world.folder.path()).unwrap()), indexed);
+    world.happens(touch(2_000).channel("fax").cookie("new").named("Berta the second"));
+    assert_eq!(answers(&world.followed()), indexed);
+    world.happens(touch(2_001).channel("web").cookie("new"));
+    assert_eq!(found(&world.followed(), &[("q", "berta the second")]).len(), 1);
 }

@@ -324,7 +324,7 @@ impl World {
         let mut batch = Batch::after(head);
         batch.chain = Record::write(&header, head.chain, &facts_bytes, &mut batch.bytes);
         if personal.is_some() {
-            self.key(visitor).seal_into(position.0, &batch.chain.0, &plain, &mut batch.bytes);
+            self.key(visitor).seal_into(&batch.chain.0, &plain, &mut batch.bytes);
         }
         batch.ends.push(batch.bytes.len());
         self.log.append(&batch).unwrap();
