@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-tests build run test lint format-check clippy unit-tests doc-tests docs supply-chain clean-data
+.PHONY: help setup setup-tests build run bench test lint format-check clippy unit-tests doc-tests docs supply-chain clean-data
 
 CARGO_FLAGS ?= --locked
 DATA ?= leadfold-data
@@ -45,6 +45,10 @@ run: build ## Build, import the example shop, and list its leads
 	@echo '  $(LEADFOLD) --data $(DATA) orphans              # interactions that no lead could take'
 	@echo '  $(LEADFOLD) --data $(DATA) verify               # check the log, and that it gives these leads'
 	@echo '  $(LEADFOLD) --help'
+
+bench: build ## Measure an import beside the machine's ceilings (some minutes)
+	$(call heading,Import and its ceilings)
+	$(dir $(LEADFOLD))benches --leadfold $(LEADFOLD)
 
 test: format-check clippy unit-tests doc-tests docs supply-chain ## Run every check; the first failure stops
 	$(call heading,All checks passed)

@@ -13,6 +13,9 @@ use crate::library::rows::{deadline_key, read_deadline};
 /// Rows looked at in one go.
 const SCAN_ROWS: usize = 4_096;
 
+/// When a book needs a tick, and whose it is.
+pub(crate) type Due = (Time, VisitorId);
+
 /// Armed rows that differ from the table's: present (`true`) or gone (`false`).
 #[derive(Debug, Default)]
 pub(crate) struct Deadlines {
@@ -36,9 +39,9 @@ impl Deadlines {
         &self,
         tables: &dyn Tables,
         tenant: TenantId,
-        from: (Time, VisitorId),
+        from: Due,
         until: Time,
-    ) -> Result<(Vec<(Time, VisitorId)>, Option<(Time, VisitorId)>), EngineError> {
+    ) -> Result<(Vec<Due>, Option<Due>), EngineError> {
         let end = (until.after(lead_domain::Period::from_millis(1)), VisitorId(0));
         let first = deadline_key(tenant, from.0, from.1);
         let rows = tables.scan(Table::Deadlines, &first, &deadline_key(tenant, end.0, end.1), SCAN_ROWS)?;

@@ -130,14 +130,14 @@ impl Engine {
     /// [`EngineError::UnknownInteraction`], also when the interaction is an orphan.
     pub fn movement(&mut self, tenant: TenantId, id: InteractionId, to: LeadId) -> Result<Command, EngineError> {
         let (interaction, facts) = self.recorded(tenant, id)?;
-        let attached = facts.events.iter().find_map(|event| match event {
-            Event::InteractionAttached { lead, .. } => Some(*lead),
-            _ => None,
+        let attached = facts.events.iter().find_map(|event| {
+            let Event::InteractionAttached { lead, .. } = event else { return None };
+            Some(*lead)
         });
         let recorded_in = attached.ok_or(EngineError::UnknownInteraction { id })?;
         self.library.load_visitors(vec![interaction.visitor])?;
-        let moved = self.library.shelf.book(interaction.visitor).into_iter().flat_map(|book| &book.moved);
-        let from = moved.filter(|moved| moved.interaction == id).map(|moved| moved.lead).last().unwrap_or(recorded_in);
+        let mut moved = self.library.shelf.book(interaction.visitor).into_iter().flat_map(|book| &book.moved);
+        let from = moved.find(|moved| moved.interaction == id).map_or(recorded_in, |moved| moved.lead);
         let remaining = self.remaining(from, id)?;
         Ok(Command::MoveInteraction { interaction, recorded_in, to, remaining })
     }
@@ -148,18 +148,17 @@ impl Engine {
         let entries = self.timeline(&TimelineQuery { visitor: lead.visitor, lead: Some(lead), limit: usize::MAX })?;
         for entry in entries.iter().rev() {
             for event in &entry.facts.events {
-                match event {
-                    Event::InteractionAttached { lead: taken, interaction, occurred_at, .. } if *taken == lead => {
+                if let Event::InteractionAttached { lead: taken, interaction, occurred_at, .. } = event
+                    && *taken == lead
+                {
+                    times.insert(*interaction, *occurred_at);
+                }
+                if let Event::InteractionMoved { interaction, occurred_at, from, to, .. } = event {
+                    if *to == lead {
                         times.insert(*interaction, *occurred_at);
+                    } else if *from == lead {
+                        times.remove(interaction);
                     }
-                    Event::InteractionMoved { interaction, occurred_at, from, to, .. } => {
-                        if *to == lead {
-                            times.insert(*interaction, *occurred_at);
-                        } else if *from == lead {
-                            times.remove(interaction);
-                        }
-                    }
-                    _ => {}
                 }
             }
         }
@@ -213,9 +212,7 @@ fn named_visitors(command: &Command) -> Vec<VisitorId> {
     }
 }
 
+/// The order whose lead the decision asks for.
 const fn command_order(command: &Command) -> Option<OrderKey> {
-    match command {
-        Command::ConvertLead { sale, .. } => sale.order,
-        _ => None,
-    }
+    if let Command::ConvertLead { sale, .. } = command { sale.order } else { None }
 }

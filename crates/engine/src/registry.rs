@@ -5,7 +5,7 @@
 //! facts  "clock/" tenant u32              → i64
 //! ```
 
-use event_log::{LogPosition, Table, Tables};
+use event_log::{LogPosition, Rows, Table, Tables};
 use lead_domain::{Name, Policy, TenantId, Time};
 use proto_events::policy_document::{self, PolicyDocument};
 
@@ -133,7 +133,7 @@ fn damaged() -> EngineError {
 }
 
 /// All rows of the facts table under a prefix.
-fn scan_all(tables: &dyn Tables, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, EngineError> {
+fn scan_all(tables: &dyn Tables, prefix: &[u8]) -> Result<Rows, EngineError> {
     let mut end = prefix.to_vec();
     if let Some(last) = end.last_mut() {
         *last += 1;

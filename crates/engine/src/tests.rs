@@ -161,9 +161,9 @@ fn ticks_close_leads_at_their_deadlines_in_that_order() {
     let mut closed = Vec::new();
     let visit = &mut |record: event_log::Record<'_>| {
         let facts = proto_events::stored::decode_facts(record.header.codec, record.facts).expect("we wrote it");
-        closed.extend(facts.events.iter().filter_map(|event| match event {
-            lead_domain::Event::LeadClosed { lead, at, .. } => Some((lead.visitor.0, *at)),
-            _ => None,
+        closed.extend(facts.events.iter().filter_map(|event| {
+            let lead_domain::Event::LeadClosed { lead, at, .. } = event else { return None };
+            Some((lead.visitor.0, *at))
         }));
         std::ops::ControlFlow::Continue(())
     };

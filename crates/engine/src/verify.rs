@@ -259,12 +259,15 @@ fn differs(table: Table, stored: &dyn Tables, expected: &[u8], actual: &[u8]) ->
     Ok((!present).then(|| "the armed tick of an open lead is missing".to_owned()))
 }
 
+/// Key and value.
+type Row = (Vec<u8>, Vec<u8>);
+
 /// A table's rows, read some thousand at a time.
 struct Rows<'a> {
     tables: &'a dyn Tables,
     table: Table,
-    rows: std::vec::IntoIter<(Vec<u8>, Vec<u8>)>,
-    current: Option<(Vec<u8>, Vec<u8>)>,
+    rows: std::vec::IntoIter<Row>,
+    current: Option<Row>,
     last: Option<Vec<u8>>,
     ended: bool,
 }
@@ -274,7 +277,7 @@ impl<'a> Rows<'a> {
         Self { tables, table, rows: Vec::new().into_iter(), current: None, last: None, ended: false }
     }
 
-    fn peek(&mut self) -> Result<Option<(Vec<u8>, Vec<u8>)>, EngineError> {
+    fn peek(&mut self) -> Result<Option<Row>, EngineError> {
         if self.current.is_none() && !self.ended {
             self.current = self.rows.next();
             if self.current.is_none() {

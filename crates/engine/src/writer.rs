@@ -121,16 +121,17 @@ impl Scribe {
         let mut next = orders.recv().ok();
         while let Some(order) = next {
             match order {
-                Order::Write(batch) if failed.is_none() => match self.write_queued(batch, orders) {
-                    Ok(behind) => {
-                        next = behind.or_else(|| orders.recv().ok());
-                        continue;
-                    }
-                    Err(error) => {
+                Order::Write(batch) if failed.is_none() => {
+                    let mut behind = None;
+                    if let Err(error) = self.write_queued(batch, orders, &mut behind) {
                         tracing::error!(%error, "writing to the log failed; nothing more is taken");
                         failed = Some(error);
+                        // It must not wait for records that never come.
+                        self.follower = None;
                     }
-                },
+                    next = behind.or_else(|| orders.recv().ok());
+                    continue;
+                }
                 Order::Write(_) => {}
                 Order::Follow(follower) => self.follower = follower,
                 Order::Flush(answer) => {
@@ -147,8 +148,14 @@ impl Scribe {
         }
     }
 
-    /// Writes the batch and whatever else is queued, and returns the order that ended the queue.
-    fn write_queued(&mut self, first: PendingBatch, orders: &Receiver<Order>) -> Result<Option<Order>, EngineError> {
+    /// Writes the batch and whatever else is queued. The order that ended the queue is put `behind`, also when writing
+    /// fails: somebody may be waiting for its answer.
+    fn write_queued(
+        &mut self,
+        first: PendingBatch,
+        orders: &Receiver<Order>,
+        behind: &mut Option<Order>,
+    ) -> Result<(), EngineError> {
         self.batch.bytes.clear();
         self.batch.ends.clear();
         self.batch.meta.clear();
@@ -156,12 +163,11 @@ impl Scribe {
         self.batch.chain = self.head.chain;
         self.recorded_at = self.recorded_at.max(self.clock.now());
         self.encode(first)?;
-        let mut behind = None;
         while self.batch.bytes.len() < APPEND_BYTES_MAX {
             match orders.try_recv() {
                 Ok(Order::Write(batch)) => self.encode(batch)?,
                 Ok(order @ (Order::Flush(_) | Order::Follow(_))) => {
-                    behind = Some(order);
+                    *behind = Some(order);
                     break;
                 }
                 Err(_) => break,
@@ -172,7 +178,7 @@ impl Scribe {
         self.parts.log.append(&self.batch)?;
         self.head = self.batch.head();
         self.hand_over();
-        Ok(behind)
+        Ok(())
     }
 
     /// Gives the follower what has just become durable.

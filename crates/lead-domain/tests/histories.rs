@@ -1,5 +1,7 @@
 //! What must hold after any history: generated inputs of every kind, in any order of time.
 
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "tests: a panic is a failure")]
+
 use lead_domain::book::Status;
 use lead_domain::command::{Adoption, Command, RecordedInteraction};
 use lead_domain::event::AfterUnmerge;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use lead_domain::{InteractionId, LeadId, Time, VisitorId};
 
 use crate::generate::GenerateArgs;
@@ -241,6 +241,9 @@ pub(crate) struct ActArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum LeadAct {
     /// Close it with a reason of the policy
+    #[command(
+        after_help = "Example:\n  leadfold lead V42-1 close --reason not_interested --note 'has bought elsewhere'"
+    )]
     Close {
         /// One of the policy's close_reasons
         #[arg(long)]
@@ -252,6 +255,7 @@ pub(crate) enum LeadAct {
         act: ActArgs,
     },
     /// Record a sale, and close it
+    #[command(after_help = "Example:\n  leadfold lead V42-1 convert --value 12900 --currency EUR --order A-1")]
     Convert {
         /// What was paid, in minor units: 12900 is 129.00 EUR
         #[arg(long, value_name = "MINOR_UNITS")]
@@ -269,6 +273,7 @@ pub(crate) enum LeadAct {
         act: ActArgs,
     },
     /// Take a sale back
+    #[command(after_help = "Example:\n  leadfold lead V42-1 withdraw --order A-1")]
     Withdraw {
         /// Which order; the latest sale without it
         #[arg(long)]
@@ -277,11 +282,13 @@ pub(crate) enum LeadAct {
         act: ActArgs,
     },
     /// Let a closed lead go on
+    #[command(after_help = "Example:\n  leadfold lead V42-1 reopen")]
     Reopen {
         #[command(flatten)]
         act: ActArgs,
     },
     /// Give it another type
+    #[command(after_help = "Example:\n  leadfold lead V42-1 type broadband")]
     Type {
         /// The new type
         lead_type: String,
@@ -289,6 +296,7 @@ pub(crate) enum LeadAct {
         act: ActArgs,
     },
     /// Set attributes
+    #[command(after_help = "Example:\n  leadfold lead V42-1 set plan=pro seats=3")]
     Set {
         /// NAME=VALUE, several allowed
         #[arg(required = true, value_name = "NAME=VALUE")]
@@ -297,6 +305,7 @@ pub(crate) enum LeadAct {
         act: ActArgs,
     },
     /// Write a note
+    #[command(after_help = "Example:\n  leadfold lead V42-1 note 'wants to be called on Tuesday' --if-version 7")]
     Note {
         /// The text
         text: String,
@@ -304,6 +313,7 @@ pub(crate) enum LeadAct {
         act: ActArgs,
     },
     /// Give it to an operator; to nobody without a name
+    #[command(after_help = "Example:\n  leadfold lead V42-1 assign olga")]
     Assign {
         /// The operator's account name
         owner: Option<String>,
@@ -345,12 +355,14 @@ pub(crate) struct OrphanArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum OrphanAct {
     /// Put it into a lead of its visitor, or into a new one
+    #[command(group(ArgGroup::new("into").required(true)))]
+    #[command(after_help = "Example:\n  leadfold orphan I1042 adopt --lead V42-1")]
     Adopt {
         /// An open lead of the same visitor
-        #[arg(long, conflicts_with = "lead_type", required_unless_present = "lead_type")]
+        #[arg(long, group = "into")]
         lead: Option<LeadId>,
         /// The type of a new lead
-        #[arg(long)]
+        #[arg(long, group = "into")]
         lead_type: Option<String>,
         #[command(flatten)]
         act: ActArgs,
@@ -368,6 +380,7 @@ pub(crate) struct InteractionArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum InteractionAct {
     /// Put it into another lead of the same visitor
+    #[command(after_help = "Example:\n  leadfold interaction I1042 move --to V42-2")]
     Move {
         /// Where to
         #[arg(long)]
@@ -394,6 +407,7 @@ pub(crate) struct VisitorArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum VisitorAct {
     /// Make one visitor of two; the older one survives
+    #[command(after_help = "Example:\n  leadfold visitor V42 merge V77")]
     Merge {
         /// The other visitor
         other: VisitorId,
@@ -401,6 +415,7 @@ pub(crate) enum VisitorAct {
         act: ActArgs,
     },
     /// Undo a merge exactly
+    #[command(after_help = "Example:\n  leadfold visitor V77 unmerge --keep-apart")]
     Unmerge {
         /// Never merge the two again by shared identifiers
         #[arg(long)]
@@ -409,6 +424,7 @@ pub(crate) enum VisitorAct {
         act: ActArgs,
     },
     /// Say that a suspected duplicate is somebody else
+    #[command(after_help = "Example:\n  leadfold visitor V42 settle V77")]
     Settle {
         /// The other visitor
         other: VisitorId,
@@ -416,6 +432,7 @@ pub(crate) enum VisitorAct {
         act: ActArgs,
     },
     /// Open a lead by hand
+    #[command(after_help = "Example:\n  leadfold visitor V42 open tablets")]
     Open {
         /// Its type
         lead_type: String,
@@ -451,14 +468,17 @@ pub(crate) enum QuarantineFilter {
 #[derive(Debug, Subcommand)]
 pub(crate) enum QuarantineAct {
     /// Print its bytes as they came
+    #[command(after_help = "Example:\n  leadfold quarantine 1042 show")]
     Show,
     /// Decode it again and take it; repaired, if a file is given
+    #[command(after_help = "Example:\n  leadfold quarantine 1042 retry --with repaired.json")]
     Retry {
         /// A file with the repaired event
         #[arg(long = "with", value_name = "FILE")]
         repaired: Option<PathBuf>,
     },
     /// Set it aside for good; its record stays
+    #[command(after_help = "Example:\n  leadfold quarantine 1042 discard")]
     Discard,
 }
 
@@ -471,6 +491,7 @@ pub(crate) struct ProjectionsArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ProjectionsAct {
     /// Build it anew from the log
+    #[command(after_help = "Example:\n  leadfold projections rebuild listing")]
     Rebuild {
         /// Its name, such as listing
         name: String,

@@ -42,8 +42,10 @@ pub(crate) fn run(command: &Command, settings: &Settings) -> anyhow::Result<()> 
             Ok(())
         }
         Command::Completions { shell } => {
-            clap_complete::generate(*shell, &mut Cli::command(), "leadfold", &mut std::io::stdout());
-            Ok(())
+            // The generator panics where it can't write, as into a pipe that was closed.
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "leadfold", &mut script);
+            Ok(std::io::stdout().write_all(&script)?)
         }
         Command::Man => Ok(clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout())?),
     }

@@ -38,7 +38,7 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
 
 /// The chain of causes as one sentence, without causes that repeat what was said; what to do comes last.
 fn sentence(error: &anyhow::Error) -> String {
-    let (mut sentence, mut advice) = (String::new(), None);
+    let (mut sentence, mut last, mut advice) = (String::new(), String::new(), None);
     for cause in error.chain() {
         let text = cause.to_string();
         // What has a cause of its own ends with what to do about it.
@@ -48,11 +48,12 @@ fn sentence(error: &anyhow::Error) -> String {
         };
         if sentence.is_empty() {
             let plain = cause.is::<UsageError>() || cause.is::<DamageFound>() || is_refusal(cause);
-            sentence = if plain || text.starts_with("cannot ") { text } else { format!("cannot {text}") };
-        } else if !sentence.contains(&text) {
+            sentence = if plain || text.starts_with("cannot ") { text.clone() } else { format!("cannot {text}") };
+        } else if !sentence.contains(&text) && !text.ends_with(&last) {
             sentence.push_str(": ");
             sentence.push_str(text.split_whitespace().collect::<Vec<_>>().join(" ").trim_end_matches('.'));
         }
+        last = text;
         advice = advice.or(own_advice).or_else(|| cure(cause).map(ToOwned::to_owned));
     }
     advice.map_or_else(|| sentence.clone(), |advice| format!("{sentence}. {advice}"))

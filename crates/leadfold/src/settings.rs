@@ -13,6 +13,7 @@ use crate::failure::UsageError;
 
 /// Flags that every command takes.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Options of every command")]
 pub(crate) struct GlobalArgs {
     /// The folder that holds the log, the keys and what is derived from them [default: ./leadfold-data]
     #[arg(long, global = true, value_name = "DIR", env = "LEADFOLD_DATA")]

@@ -101,10 +101,7 @@ pub(crate) fn usage(error: QueryError) -> anyhow::Error {
 }
 
 pub(crate) fn query_error(error: ListingError) -> anyhow::Error {
-    match error {
-        ListingError::Query(error) => usage(error),
-        other => other.into(),
-    }
+    if let ListingError::Query(error) = error { usage(error) } else { error.into() }
 }
 
 /// A lead as a row of the table.

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use anyhow::{Context, bail};
-use engine::{Outcome, Quarantine, QuarantineState};
+use engine::{EngineError, Outcome, Quarantine, QuarantineState};
 use event_log::LogPosition;
 use feed::{ClockCorrection, Entry, Origin};
 use serde_json::{Value, json};
@@ -129,6 +129,9 @@ fn show(folder: &Folder, position: LogPosition) -> anyhow::Result<()> {
 
 fn retry(folder: &mut Folder, position: LogPosition, repaired: Option<&std::path::Path>) -> anyhow::Result<()> {
     let quarantine = folder.engine.quarantined(position)?;
+    if quarantine.state != QuarantineState::Held {
+        bail!(EngineError::NotQuarantined { position });
+    }
     let bytes = match repaired {
         Some(path) => std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?,
         None => quarantine.bytes.with_context(|| format!("cannot retry input {position}: its key was destroyed"))?,

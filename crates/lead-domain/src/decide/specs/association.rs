@@ -4,9 +4,9 @@ use super::*;
 use crate::event::{AttachReason, OrphanReason};
 
 fn attached(events: &[Event]) -> (LeadId, AttachReason) {
-    let found = events.iter().find_map(|event| match event {
-        Event::InteractionAttached { lead, because, .. } => Some((*lead, *because)),
-        _ => None,
+    let found = events.iter().find_map(|event| {
+        let Event::InteractionAttached { lead, because, .. } = event else { return None };
+        Some((*lead, *because))
     });
     found.expect("an interaction was attached")
 }
@@ -69,9 +69,9 @@ fn of_several_candidates_the_most_recent_one_takes_it() {
     world.at(hours(1), touch(device(70)).skill("contracts"));
     let events = world.at(hours(2), touch(device(70)).skill("chat"));
     assert_eq!(attached(&events), (lead(1, 2), AttachReason::MostRecent));
-    let candidates = events.iter().find_map(|event| match event {
-        Event::InteractionAttached { candidates, .. } => Some(candidates.to_vec()),
-        _ => None,
+    let candidates = events.iter().find_map(|event| {
+        let Event::InteractionAttached { candidates, .. } = event else { return None };
+        Some(candidates.to_vec())
     });
     assert_eq!(candidates, Some(vec![lead(1, 1), lead(1, 2)]), "the decision records what it chose from");
 }

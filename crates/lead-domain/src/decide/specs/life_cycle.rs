@@ -33,9 +33,9 @@ fn leads_that_timed_out_together_close_in_order_of_their_deadlines() {
     world.at(hours(0), touch(device(70)).skill("contracts"));
     world.at(hours(1), touch(device(70)));
     let closings: Vec<Event> = world.tick(1, hours(100));
-    let at = |event: &Event| match event {
-        Event::LeadClosed { lead, at, .. } => (*lead, *at),
-        other => panic!("not a closing: {other:?}"),
+    let at = |event: &Event| {
+        let Event::LeadClosed { lead, at, .. } = event else { panic!("not a closing: {event:?}") };
+        (*lead, *at)
     };
     let closings: Vec<_> = closings.iter().map(at).collect();
     assert_eq!(closings, [(lead(1, 2), hours(49)), (lead(1, 1), hours(72))]);

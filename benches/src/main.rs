@@ -1,0 +1,58 @@
+//! How fast an import is, beside what the machine can do in the same run.
+//!
+//! Starts the program as a user would, on a file of generated traffic, and measures the ceilings that the parts stand on:
+//! RocksDB writing as many bytes with the same syncs, a scan of them, and JSON decoding of the same lines. Figures of one
+//! run belong together; those of different runs don't. Decides nothing by a figure: that is for the reader.
+
+mod ceilings;
+mod import;
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Parser;
+
+/// Measures an import and its ceilings, and prints a table.
+#[derive(Debug, Parser)]
+struct Args {
+    /// The program to measure
+    #[arg(long, default_value = "target/release/leadfold")]
+    leadfold: PathBuf,
+    /// The policy for the traffic
+    #[arg(long, default_value = "examples/shop/policy.toml")]
+    policy: PathBuf,
+    /// How many visitors the traffic has
+    #[arg(long, default_value_t = 200_000)]
+    visitors: u64,
+    /// How many lines the traffic has
+    #[arg(long, default_value_t = 2_000_000)]
+    interactions: u64,
+    /// How often everything is measured; the table shows every round
+    #[arg(long, default_value_t = 3)]
+    rounds: u32,
+}
+
+fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
+    let traffic = folder.path().join("traffic.ndjson");
+    import::generate(&args.leadfold, &traffic, args.visitors, args.interactions)?;
+    println!("{} interactions of {} visitors, {} rounds", args.interactions, args.visitors, args.rounds);
+    println!("round | import /s | CPU s | peak MiB | bytes each | RocksDB /s | ratio | scan /s | JSON decode /s");
+    for round in 1..=args.rounds {
+        let import = import::measure(&args.leadfold, &args.policy, &traffic, folder.path())?;
+        let bytes = import.log_bytes / import.records.max(1);
+        let written = ceilings::rocksdb(&folder.path().join("ceiling"), import.records, bytes)?;
+        let decoded = ceilings::json(&traffic)?;
+        let rate = args.interactions as f64 / import.seconds;
+        println!(
+            "{round:5} | {rate:9.0} | {:5.1} | {:8.0} | {bytes:10} | {:10.0} | {:5.2} | {:7.0} | {decoded:14.0}",
+            import.cpu_seconds,
+            import.peak_bytes as f64 / f64::from(1 << 20),
+            written.writes,
+            rate / written.writes,
+            written.scans,
+        );
+    }
+    Ok(())
+}
