@@ -64,18 +64,28 @@ pub(crate) fn run(args: &ImportArgs, settings: &Settings) -> anyhow::Result<()> 
             imported?;
         }
     }
-    let open = followed?.reader()?.counts(default)?.0.open;
+    let open = open_leads(&folder, &followed?)?;
     let summary = summary(folder.engine.counts(), open, folder.engine.head().position.0, started);
     folder.close()?;
     if settings.json { json_line(&summary) } else { print(&summary) }
 }
 
-/// The tenant whose events may leave their tenant out.
-fn default_tenant(folder: &Folder) -> anyhow::Result<TenantId> {
-    match (&folder.settings.tenant, folder.engine.tenants()) {
-        (Some(_), _) | (None, [] | [_]) => folder.tenant(),
-        (None, [first, ..]) => Ok(first.id),
+/// The tenant whose events may leave their tenant out: the one that was named, or the only one.
+fn default_tenant(folder: &Folder) -> anyhow::Result<Option<TenantId>> {
+    if folder.settings.tenant.is_none() && folder.engine.tenants().len() > 1 {
+        return Ok(None);
     }
+    folder.tenant().map(Some)
+}
+
+/// How many leads are open, of all tenants.
+fn open_leads(folder: &Folder, listing: &Listing) -> anyhow::Result<u64> {
+    let reader = listing.reader()?;
+    let mut open = 0;
+    for tenant in folder.engine.tenants() {
+        open += reader.counts(tenant.id)?.0.open;
+    }
+    Ok(open)
 }
 
 /// A decoder with the policies in force.
@@ -101,14 +111,19 @@ fn read_mapping(path: &Path) -> anyhow::Result<Mapping> {
 }
 
 /// Records all files and then ticks once for each tenant, with the latest time that was read of it.
-fn import(folder: &mut Folder, args: &ImportArgs, mapping: Option<Mapping>, default: TenantId) -> anyhow::Result<()> {
+fn import(
+    folder: &mut Folder,
+    args: &ImportArgs,
+    mapping: Option<Mapping>,
+    default: Option<TenantId>,
+) -> anyhow::Result<()> {
     let mut latest: BTreeMap<TenantId, Time> = BTreeMap::new();
     for file in &args.files {
         let source = FileSource::open(file, mapping.clone())?;
         let bar = bytes_bar(source.progress().bytes_total, "importing");
         // Several tenants may share a file; with --tenant all of it must be that one's.
-        let only = folder.settings.tenant.as_ref().map(|_| default);
-        let task = DecodeTask { source, decoder: decoder(folder, Some(default)), only, clock: folder.settings.clock };
+        let only = default.filter(|_| folder.settings.tenant.is_some());
+        let task = DecodeTask { source, decoder: decoder(folder, default), only, clock: folder.settings.clock };
         let (decoded, thread) = task.start();
         let recorded = record(folder, decoded, &bar, &mut latest);
         bar.finish_and_clear();
