@@ -9,7 +9,7 @@
 //! ```
 
 use std::fs::{self, File, TryLockError};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -26,6 +26,9 @@ use rocks_store::{LogOptions, RocksLog, RocksTables, TablesOptions};
 use crate::failure::UsageError;
 use crate::output::progress_bar;
 use crate::settings::Settings;
+
+/// Behind the name of a folder that is only there to be removed.
+const DISCARDED: &str = "discarded";
 
 /// An open data folder. No other process can open it meanwhile.
 pub(crate) struct Folder {
@@ -48,6 +51,7 @@ impl Folder {
         let folder = &settings.data;
         fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
         let lock = lock(folder)?;
+        remove_discarded(folder)?;
         let parts = open_parts(folder, settings.master_key()?)?;
         let mut bar: Option<ProgressBar> = None;
         let engine = Engine::open(parts, settings.engine_options(), &mut |position, head| {
@@ -120,12 +124,28 @@ pub(crate) fn discard_derived(settings: &Settings) -> anyhow::Result<()> {
         bail!(no_data(folder));
     }
     let _lock = lock(folder)?;
+    remove_discarded(folder)?;
     for name in ["tables", "projections"] {
         let path = folder.join(name);
+        match fs::rename(&path, folder.join(name).with_extension(DISCARDED)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("cannot discard {}", path.display()));
+            }
+            Ok(()) | Err(_) => {}
+        }
+    }
+    remove_discarded(folder)
+}
+
+/// Removes what was put aside to be removed. A crash on the way leaves some of it, which nobody mistakes for data.
+fn remove_discarded(folder: &Path) -> anyhow::Result<()> {
+    for name in ["tables", "projections"] {
+        let path = folder.join(name).with_extension(DISCARDED);
         match fs::remove_dir_all(&path) {
-            Ok(()) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error).with_context(|| format!("cannot remove {}", path.display())),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("cannot remove {}", path.display()));
+            }
+            Ok(()) | Err(_) => {}
         }
     }
     Ok(())

@@ -58,8 +58,7 @@ pub(crate) fn exists(folder: &Path) -> io::Result<bool> {
     for entry in entries {
         let name = entry?.file_name();
         if Path::new(&name).extension().is_some_and(|it| it == "sst" || it == "log") {
-            let fault =
-                "the folder holds data files, but the file CURRENT is missing. Restore the folder from a backup";
+            let fault = "Corruption: the folder holds data files, but the file CURRENT is missing";
             return Err(io::Error::new(io::ErrorKind::InvalidData, fault));
         }
     }
