@@ -23,6 +23,14 @@ pub enum HeaderError {
         /// What is wrong.
         problem: String,
     },
+    /// No mapped column is there, so the line may be a row: it is not quoted, since a row may hold personal data.
+    #[error(
+        "its first line, of {columns} column(s), names none of the mapping's columns. Put a header line first, or correct the mapping"
+    )]
+    NoHeader {
+        /// How many columns the line has.
+        columns: usize,
+    },
     /// The mapping names a column that the table doesn't have.
     #[error("the mapping names the column \"{column}\" (columns.{field}), but the table has only: {columns}")]
     MissingColumn {
@@ -58,6 +66,9 @@ impl Table {
         let header = std::str::from_utf8(header).map_err(|_| unreadable(&"it is not UTF-8"))?;
         let mut columns = Vec::new();
         split(header, mapping.delimiter(), &mut columns).map_err(|fault| unreadable(&fault.message))?;
+        if !mapping.columns().any(|(_, column)| columns.iter().any(|name| name.trim() == column)) {
+            return Err(HeaderError::NoHeader { columns: columns.len() });
+        }
         let mut places = Vec::new();
         for (field, column) in mapping.columns() {
             let named = || columns.iter().enumerate().filter(|(_, name)| name.trim() == column);
