@@ -98,6 +98,33 @@ pub enum InputFacts {
     Released(Released),
 }
 
+/// An input, borrowed from wherever it stands.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum InputRef<'a> {
+    /// A touch of a visitor.
+    Interaction(&'a InteractionFacts),
+    /// Any other input.
+    Other(&'a InputFacts),
+}
+
+impl InputFacts {
+    /// The input, borrowed.
+    #[must_use]
+    pub fn as_input(&self) -> InputRef<'_> {
+        match self {
+            Self::Interaction(facts) => InputRef::Interaction(facts),
+            Self::Command(_)
+            | Self::Policy(_)
+            | Self::Tick
+            | Self::Deadline
+            | Self::Quarantined(_)
+            | Self::Conflict(_)
+            | Self::StateRoot(_)
+            | Self::Released(_) => InputRef::Other(self),
+        }
+    }
+}
+
 /// The kind numbers in record headers. Append only.
 pub mod kind {
     /// An interaction.

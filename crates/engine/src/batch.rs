@@ -5,7 +5,9 @@ use std::ops::Range;
 use event_log::{Chain, Header, LogPosition};
 use feed::InteractionEntry;
 use lead_domain::{Event, TenantId, Time, VisitorId};
-use proto_events::stored::{self, Facts, InputFacts, Personal, encode_input};
+use proto_events::stored::{
+    self, InputFacts, InputRef, InteractionFacts, Personal, encode_input, encode_interaction, encode_personal,
+};
 use proto_events::{CODEC, DecodeError};
 
 /// The number of the key that a visitor's personal data is sealed with. Even numbers are visitors'.
@@ -18,27 +20,29 @@ pub(crate) const fn untaken_key_number(count: u64) -> u64 {
     count * 2 - 1
 }
 
-/// The input of a record and its personal part, both encoded, the latter not yet sealed; empty for none.
+/// The input of a record and its personal part, not yet sealed.
 #[derive(Debug)]
 pub(crate) enum Body {
     /// An interaction, as its feed delivered it.
     Interaction(Box<InteractionEntry>),
-    /// Anything else.
+    /// Anything else, both encoded; the personal part is empty for none.
     Other { input: Vec<u8>, personal: Vec<u8> },
 }
 
 impl Body {
-    pub(crate) fn input(&self) -> &[u8] {
+    /// Appends the encoded input.
+    pub(crate) fn encode_input(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Interaction(entry) => &entry.input,
-            Self::Other { input, .. } => input,
+            Self::Interaction(entry) => encode_interaction(&entry.facts, out),
+            Self::Other { input, .. } => out.extend_from_slice(input),
         }
     }
 
-    pub(crate) fn personal(&self) -> &[u8] {
+    /// Appends the encoded personal part; nothing for none.
+    pub(crate) fn encode_personal(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Interaction(entry) => &entry.personal,
-            Self::Other { personal, .. } => personal,
+            Self::Interaction(entry) => encode_personal(&entry.personal, out),
+            Self::Other { personal, .. } => out.extend_from_slice(personal),
         }
     }
 }
@@ -102,49 +106,97 @@ pub(crate) struct PendingBatch {
 }
 
 impl PendingBatch {
+    /// An empty batch with room for about as much as `other` holds: what follows is mostly like it.
+    pub(crate) fn like(other: &Self) -> Self {
+        let records = Vec::with_capacity(other.records.len());
+        let events = Vec::with_capacity(other.events.len() / 8 * 9);
+        Self { records, events, ..Self::default() }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.records.is_empty() && self.meta.is_empty()
     }
 }
 
-/// A record that has just become durable, still decoded and open: what a reader would get from the log, without reading,
+/// Records that have just become durable, still decoded and open: what a reader would get from the log, without reading,
 /// decoding and opening it there.
 #[derive(Debug)]
-pub struct FreshRecord {
-    header: Header,
-    chain: Chain,
-    body: Body,
+pub struct FreshBatch {
+    /// Header and chain value of each record.
+    written: Vec<(Header, Chain)>,
+    records: Vec<Pending>,
     events: Vec<Event>,
 }
 
-impl FreshRecord {
-    pub(crate) fn new(header: Header, chain: Chain, body: Body, events: Vec<Event>) -> Self {
-        Self { header, chain, body, events }
+impl FreshBatch {
+    pub(crate) fn new(written: Vec<(Header, Chain)>, records: Vec<Pending>, events: Vec<Event>) -> Self {
+        Self { written, records, events }
     }
 
+    /// The records, in log order.
+    pub fn records(&self) -> impl Iterator<Item = FreshRecord<'_>> {
+        self.written.iter().zip(&self.records).map(|((header, chain), record)| FreshRecord {
+            header,
+            chain: *chain,
+            events: self.events.get(record.events.clone()).unwrap_or_default(),
+            body: &record.body,
+        })
+    }
+}
+
+/// One record of a [`FreshBatch`].
+#[derive(Clone, Copy, Debug)]
+pub struct FreshRecord<'a> {
     /// The record's header.
-    #[must_use]
-    pub const fn header(&self) -> &Header {
-        &self.header
-    }
-
+    pub header: &'a Header,
     /// The chain value up to and including the record.
-    #[must_use]
-    pub const fn chain(&self) -> Chain {
-        self.chain
-    }
+    pub chain: Chain,
+    /// What was decided.
+    pub events: &'a [Event],
+    body: &'a Body,
+}
 
-    /// Facts and personal part, as decoding them from the log would give them.
+/// Input and personal part of a [`FreshRecord`].
+#[derive(Debug)]
+pub enum FreshParts<'a> {
+    /// Of an interaction, as it was decoded for deciding.
+    Interaction(&'a InteractionFacts, &'a Personal),
+    /// Of any other input.
+    Other(InputFacts, Option<Box<Personal>>),
+}
+
+impl<'a> FreshRecord<'a> {
+    /// Input and personal part, as decoding them from the log would give them.
     ///
     /// # Errors
     /// When what was encoded can't be decoded, which would be an error of this program.
-    pub fn into_parts(self) -> Result<(Facts, Option<Personal>), DecodeError> {
-        let personal = self.body.personal();
-        let personal = (!personal.is_empty()).then(|| stored::decode_personal(CODEC, personal)).transpose()?;
-        let input = match self.body {
-            Body::Interaction(entry) => InputFacts::Interaction(Box::new(entry.facts)),
-            Body::Other { input, .. } => stored::decode_input(CODEC, &input)?.0,
-        };
-        Ok((Facts { input, events: self.events }, personal))
+    pub fn open(&self) -> Result<FreshParts<'a>, DecodeError> {
+        match self.body {
+            Body::Interaction(entry) => Ok(FreshParts::Interaction(&entry.facts, &entry.personal)),
+            Body::Other { input, personal } => {
+                let personal = (!personal.is_empty()).then(|| stored::decode_personal(CODEC, personal)).transpose()?;
+                Ok(FreshParts::Other(stored::decode_input(CODEC, input)?.0, personal.map(Box::new)))
+            }
+        }
+    }
+}
+
+impl FreshParts<'_> {
+    /// The input.
+    #[must_use]
+    pub fn input(&self) -> InputRef<'_> {
+        match self {
+            Self::Interaction(facts, _) => InputRef::Interaction(facts),
+            Self::Other(input, _) => input.as_input(),
+        }
+    }
+
+    /// The personal part; `None` for none.
+    #[must_use]
+    pub fn personal(&self) -> Option<&Personal> {
+        match self {
+            Self::Interaction(_, personal) => Some(personal),
+            Self::Other(_, personal) => personal.as_deref(),
+        }
     }
 }

@@ -7,7 +7,7 @@ use lead_domain::book::CloseCause;
 use lead_domain::{Event, TenantId, Time};
 use proto_events::stored::InputFacts;
 
-use crate::batch::{FreshRecord, Pending, PendingBatch};
+use crate::batch::{FreshBatch, Pending, PendingBatch};
 use crate::error::EngineError;
 use crate::library::Library;
 use crate::options::{EngineOptions, Parts};
@@ -154,11 +154,11 @@ impl Engine {
     }
 
     /// Hands over every record from here on, once it is durable, so that a projection need not read it from the log. At
-    /// most `appends_queued_max` appends, of up to 16 MiB each, wait for the follower; then the writer does.
+    /// most `appends_queued_max` appends, of up to 4 MiB each, wait for the follower; then the writer does.
     ///
     /// # Errors
     /// When writing has failed.
-    pub fn follow(&self, appends_queued_max: usize) -> Result<Receiver<Vec<FreshRecord>>, EngineError> {
+    pub fn follow(&self, appends_queued_max: usize) -> Result<Receiver<Vec<FreshBatch>>, EngineError> {
         self.writer.follow(appends_queued_max)
     }
 
@@ -172,7 +172,8 @@ impl Engine {
 
     /// Gives what was decided to the writer.
     pub(crate) fn hand_over(&mut self) -> Result<(), EngineError> {
-        let batch = std::mem::take(&mut self.batch);
+        let next = PendingBatch::like(&self.batch);
+        let batch = std::mem::replace(&mut self.batch, next);
         self.writer.write(batch)
     }
 
@@ -200,6 +201,14 @@ impl Engine {
     /// # Errors
     /// When something fails; what is recorded stays recorded.
     pub fn close(mut self) -> Result<(), EngineError> {
+        self.settle()
+    }
+
+    /// What [`Engine::close`] does, without closing.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn settle(&mut self) -> Result<(), EngineError> {
         if self.unwritten > 0 {
             self.write_back()?;
         }

@@ -3,7 +3,7 @@
 use event_log::{LogPosition, Message};
 use feed::{Entry, InteractionEntry, RejectedEntry};
 use lead_domain::{Event, Identifier, Input, InteractionId, Scalar, decide};
-use proto_events::stored::{Conflict, InputFacts, kind};
+use proto_events::stored::{Conflict, InputFacts, encode_personal, kind};
 
 use crate::batch::{Body, Pending, untaken_key_number, visitor_key_number};
 use crate::engine::{Engine, Outcome};
@@ -75,7 +75,7 @@ impl Engine {
                 self.counts.duplicates += 1;
                 Ok(Outcome::Duplicate(known.position))
             }
-            Some(known) => self.record_conflict(entry, known),
+            Some(known) => self.record_conflict(&entry, known),
         }
     }
 
@@ -122,7 +122,7 @@ impl Engine {
     }
 
     /// Notes an interaction that conflicts with a recorded one, once for each content.
-    fn record_conflict(&mut self, mut entry: Box<InteractionEntry>, original: Message) -> Result<Outcome, EngineError> {
+    fn record_conflict(&mut self, entry: &InteractionEntry, original: Message) -> Result<Outcome, EngineError> {
         self.counts.conflicting += 1;
         let key = entry.conflict_key();
         let noted = self.library.find_messages(&[key])?.into_iter().next().flatten();
@@ -135,7 +135,9 @@ impl Engine {
         self.remember(key, position, fingerprint);
         let mut record = Pending::bare(&input, entry.tenant, entry.occurred_at, entry.received_at);
         record.feed_sequence = entry.feed_sequence;
-        let record = record.sealed_with(self.untaken_key(), std::mem::take(&mut entry.personal));
+        let mut personal = Vec::new();
+        encode_personal(&entry.personal, &mut personal);
+        let record = record.sealed_with(self.untaken_key(), personal);
         self.push(position, record);
         Ok(Outcome::Conflict(original.position))
     }

@@ -31,7 +31,7 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
-pub use crate::batch::FreshRecord;
+pub use crate::batch::{FreshBatch, FreshParts, FreshRecord};
 pub use crate::engine::{Counts, Engine, Outcome};
 pub use error::EngineError;
 pub use operator::{Answer, Request};

@@ -32,7 +32,7 @@ pub struct EngineOptions {
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        Self { clock: Clock::System, write_back_records: 1 << 19, books_max: 250_000 }
+        Self { clock: Clock::System, write_back_records: 1 << 20, books_max: 250_000 }
     }
 }
 

@@ -13,14 +13,14 @@ use proto_events::CODEC;
 use proto_events::stored::encode_events;
 use rustc_hash::FxHashMap;
 
-use crate::batch::{FreshRecord, Pending, PendingBatch};
+use crate::batch::{FreshBatch, Pending, PendingBatch};
 use crate::error::EngineError;
 use crate::options::{Clock, Parts};
 
-/// How many decided batches may wait. With those of some thousand records this keeps the writer busy, in some 20 MiB.
-const BATCHES_QUEUED_MAX: usize = 8;
+/// How many decided batches may wait. With those of some thousand records this keeps the writer busy, in some 10 MiB.
+const BATCHES_QUEUED_MAX: usize = 3;
 /// No append is larger, unless a single batch is.
-const APPEND_BYTES_MAX: usize = 16 << 20;
+const APPEND_BYTES_MAX: usize = 4 << 20;
 /// How many keys stay in memory, at some 100 bytes each.
 const KEYS_MAX: usize = 200_000;
 
@@ -29,7 +29,7 @@ enum Order {
     /// Answer once everything before is durable.
     Flush(SyncSender<Result<(), EngineError>>),
     /// From here on, hand over what has become durable, or stop doing so.
-    Follow(Option<SyncSender<Vec<FreshRecord>>>),
+    Follow(Option<SyncSender<Vec<FreshBatch>>>),
 }
 
 /// The handle of the writer thread.
@@ -49,6 +49,7 @@ impl Writer {
             recorded_at,
             keys: FxHashMap::default(),
             facts: Vec::new(),
+            personal: Vec::new(),
             batch: Batch::default(),
             follower: None,
             fresh: Vec::new(),
@@ -74,7 +75,7 @@ impl Writer {
 
     /// Hands over every record from here on, once it is durable. A follower that doesn't keep up delays the writer; one
     /// that has gone doesn't.
-    pub(crate) fn follow(&self, appends_queued_max: usize) -> Result<Receiver<Vec<FreshRecord>>, EngineError> {
+    pub(crate) fn follow(&self, appends_queued_max: usize) -> Result<Receiver<Vec<FreshBatch>>, EngineError> {
         let (sender, records) = sync_channel(appends_queued_max);
         self.send(Order::Follow(Some(sender)))?;
         Ok(records)
@@ -108,11 +109,13 @@ struct Scribe {
     head: Head,
     recorded_at: Time,
     keys: FxHashMap<u64, SubjectKey>,
+    /// Encoded facts and personal part of the record under way.
     facts: Vec<u8>,
+    personal: Vec<u8>,
     batch: Batch,
-    follower: Option<SyncSender<Vec<FreshRecord>>>,
+    follower: Option<SyncSender<Vec<FreshBatch>>>,
     /// What the follower gets after the append under way.
-    fresh: Vec<FreshRecord>,
+    fresh: Vec<FreshBatch>,
 }
 
 impl Scribe {
@@ -198,21 +201,15 @@ impl Scribe {
             self.keys.extend(pending.new_keys.iter().copied().zip(keys));
         }
         let PendingBatch { records, events, meta, .. } = pending;
-        let mut stated = events.iter();
-        let mut headers = Vec::with_capacity(records.len());
+        let mut written = Vec::with_capacity(records.len());
         for record in &records {
             self.facts.clear();
-            self.facts.extend_from_slice(record.body.input());
-            encode_events(stated.as_slice().get(..record.events.len()).unwrap_or_default(), &mut self.facts);
-            stated.by_ref().take(record.events.len()).for_each(drop);
-            headers.push(self.encode_record(record)?);
+            record.body.encode_input(&mut self.facts);
+            encode_events(events.get(record.events.clone()).unwrap_or_default(), &mut self.facts);
+            written.push(self.encode_record(record)?);
         }
         if self.follower.is_some() {
-            let mut events = events.into_iter();
-            self.fresh.extend(records.into_iter().zip(headers).map(|(record, (header, chain))| {
-                let events = events.by_ref().take(record.events.len()).collect();
-                FreshRecord::new(header, chain, record.body, events)
-            }));
+            self.fresh.push(FreshBatch::new(written, records, events));
         }
         self.batch.meta.extend(meta);
         Ok(())
@@ -220,8 +217,9 @@ impl Scribe {
 
     fn encode_record(&mut self, record: &Pending) -> Result<(Header, Chain), EngineError> {
         let position = self.batch.head().position.next();
-        let personal = record.body.personal();
-        let sealed_len = if personal.is_empty() { 0 } else { personal.len() + SEAL_OVERHEAD };
+        self.personal.clear();
+        record.body.encode_personal(&mut self.personal);
+        let sealed_len = if self.personal.is_empty() { 0 } else { self.personal.len() + SEAL_OVERHEAD };
         let header = Header {
             codec: CODEC,
             kind: RecordKind(record.kind),
@@ -240,7 +238,7 @@ impl Scribe {
         let chain = Record::write(&header, self.batch.chain, &self.facts, &mut self.batch.bytes);
         if sealed_len > 0 {
             let key = load_key(&mut self.keys, &self.parts, record.key)?;
-            key.seal_into(&chain.0, personal, &mut self.batch.bytes);
+            key.seal_into(&chain.0, &self.personal, &mut self.batch.bytes);
         }
         self.batch.ends.push(self.batch.bytes.len());
         self.batch.chain = chain;

@@ -182,7 +182,7 @@ impl InteractionDecoder {
         entry.occurred_at = occurred_at;
         entry.received_at = received_at;
         entry.feed_sequence = origin.feed_sequence;
-        Ok(Entry::Interaction(Box::new(entry)))
+        Ok(Entry::Interaction(entry))
     }
 
     /// The place of the event's tenant.

@@ -1,8 +1,8 @@
 //! What the feed hands on: one entry for each input that was read.
 
 use lead_domain::{TenantId, Time};
-use proto_events::InteractionFacts;
 use proto_events::stored::Quarantined;
+use proto_events::{InteractionFacts, Personal};
 
 use crate::hashing::conflict_key;
 
@@ -28,10 +28,8 @@ pub struct InteractionEntry {
     pub feed_sequence: u64,
     /// What was done, without personal data.
     pub facts: InteractionFacts,
-    /// `proto_events::stored::encode_interaction` of the facts.
-    pub input: Vec<u8>,
-    /// `proto_events::stored::encode_personal` of the personal part, not yet sealed.
-    pub personal: Vec<u8>,
+    /// The personal part, not yet sealed.
+    pub personal: Personal,
 }
 
 /// An input that could not be taken.

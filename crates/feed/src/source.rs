@@ -141,6 +141,8 @@ pub struct FileSource {
     begun: bool,
     /// What comes after the chunk that was delivered last.
     ended: Option<Result<(), SourceError>>,
+    /// The memory of a chunk that was given back.
+    spare: (Vec<u8>, Vec<(std::ops::Range<usize>, Line)>),
 }
 
 /// Some lines of a file, not yet decoded.
@@ -208,6 +210,7 @@ impl FileSource {
             bytes_total,
             begun: false,
             ended: None,
+            spare: (Vec::with_capacity(CHUNK_BYTES_FULL), Vec::with_capacity(CHUNK_ENTRIES_MAX)),
         })
     }
 
@@ -233,6 +236,13 @@ impl FileSource {
         next
     }
 
+    /// Takes a chunk back that was decoded, to use its memory again.
+    pub fn recycle(&mut self, chunk: Chunk) {
+        self.spare = (chunk.bytes, chunk.lines);
+        self.spare.0.clear();
+        self.spare.1.clear();
+    }
+
     fn advance(&mut self) -> Result<Option<Chunk>, SourceError> {
         if let (Some(mapping), None) = (self.mapping.take(), &self.table) {
             self.table = Some(Arc::new(self.header(mapping)?));
@@ -246,8 +256,8 @@ impl FileSource {
     }
 
     fn read_chunk(&mut self) -> Chunk {
-        let mut chunk =
-            Chunk { name: Arc::clone(&self.name), table: self.table.clone(), bytes: Vec::new(), lines: Vec::new() };
+        let (bytes, lines) = std::mem::take(&mut self.spare);
+        let mut chunk = Chunk { name: Arc::clone(&self.name), table: self.table.clone(), bytes, lines };
         while chunk.lines.len() < CHUNK_ENTRIES_MAX && chunk.bytes.len() < CHUNK_BYTES_FULL {
             let start = chunk.bytes.len();
             match self.lines.next(&mut chunk.bytes) {

@@ -96,8 +96,13 @@ impl Folder {
     }
 
     /// Closes the folder: the next opening replays nothing.
-    pub(crate) fn close(self) -> anyhow::Result<()> {
-        self.engine.close().context("cannot bring the tables up to date; nothing recorded is lost")
+    pub(crate) fn close(mut self) -> anyhow::Result<()> {
+        self.settle()
+    }
+
+    /// Does what closing does, without closing.
+    pub(crate) fn settle(&mut self) -> anyhow::Result<()> {
+        self.engine.settle().context("cannot bring the tables up to date; nothing recorded is lost")
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use event_log::{EventLog, Header, LogPosition};
 use key_vault::KeyVault;
-use proto_events::Facts;
+use proto_events::stored::InputRef;
 
 use crate::projection::{Checkpoint, FoldError, ModelError, Park, Projection, Recorded};
 use crate::projector::{Projector, ProjectorError};
@@ -140,8 +140,8 @@ impl<P: Projection> Projection for Staged<P> {
         self.inner.checkpoint()
     }
 
-    fn wants_personal(&self, header: &Header, facts: &Facts) -> bool {
-        self.inner.wants_personal(header, facts)
+    fn wants_personal(&self, header: &Header, input: InputRef<'_>) -> bool {
+        self.inner.wants_personal(header, input)
     }
 
     fn fold(&mut self, recorded: &Recorded<'_>) -> Result<(), FoldError> {

@@ -3,7 +3,9 @@
 use std::error::Error;
 
 use event_log::{Chain, Header, LogPosition};
-use proto_events::{Facts, Personal};
+use lead_domain::Event;
+use proto_events::Personal;
+use proto_events::stored::InputRef;
 use thiserror::Error;
 
 /// How far a model has followed the log. The chain value tells whether it is still the same log.
@@ -16,15 +18,17 @@ pub struct Checkpoint {
 }
 
 /// One record as a projection sees it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Recorded<'a> {
     /// Place, times, tenant and visitor.
     pub header: &'a Header,
-    /// The input and its events.
-    pub facts: &'a Facts,
+    /// What was decided about.
+    pub input: InputRef<'a>,
+    /// What was decided, in order.
+    pub events: &'a [Event],
     /// The opened personal part. `None` when the projection did not want it, when the record has none, and when the
     /// visitor was erased.
-    pub personal: Option<Personal>,
+    pub personal: Option<&'a Personal>,
 }
 
 /// Why a projection can't take a record.
@@ -75,7 +79,7 @@ pub trait Projection {
     fn checkpoint(&self) -> Result<Checkpoint, ModelError>;
 
     /// Whether the record's personal part can change the model. Opening one costs about as much as folding one.
-    fn wants_personal(&self, header: &Header, facts: &Facts) -> bool;
+    fn wants_personal(&self, header: &Header, input: InputRef<'_>) -> bool;
 
     /// Takes the next record into memory.
     ///
@@ -97,7 +101,9 @@ pub trait Projection {
     /// Forgets what was folded since the last commit.
     fn discard(&mut self);
 
-    /// Called before catching up, with the number of records to come. A model may prepare for many.
+    /// Called before catching up, with the number of records to come. A model may prepare for many: an empty one may be
+    /// loaded unseen. Its commits then need not survive a crash, and readers need not see them, until
+    /// [`Projection::settle`]; a crash or [`Projection::discard`] puts it back to its beginning.
     ///
     /// # Errors
     /// When the store fails.

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use event_log::{Chain, EventLog, Header, LogError, LogPosition, Record};
+use event_log::{Chain, EventLog, LogError, LogPosition, Record};
 use key_vault::{KeySlot, KeyVault, OpenError, SubjectKey, VaultError};
 use proto_events::{DecodeError, Facts, Personal, stored};
 use rustc_hash::FxHashMap;
@@ -172,28 +172,18 @@ impl<P: Projection> Projector<P> {
     /// [`Projector::catch_up`] commits the rest. A record that was taken already is passed over; records missing in
     /// front of it are read from the log.
     ///
-    /// `open` gives facts and personal part, and is called only for a record that is taken.
-    ///
     /// # Errors
     /// As [`Projector::catch_up`].
-    pub fn take_fresh(
-        &mut self,
-        header: &Header,
-        chain: Chain,
-        open: impl FnOnce() -> Result<(Facts, Option<Personal>), DecodeError>,
-    ) -> Result<(), ProjectorError> {
+    pub fn take_fresh(&mut self, recorded: &Recorded<'_>, chain: Chain) -> Result<(), ProjectorError> {
+        let header = recorded.header;
         if header.position <= self.folded.position {
             return Ok(());
         }
         if header.position > self.folded.position.next() {
             self.close_gap(header.position)?;
         }
-        let (projection, position) = (self.projection.name(), header.position);
-        let opened = open().map_err(|source| ProjectorError::Decode { projection, position, source });
-        let taken = opened.and_then(|(facts, personal)| {
-            let personal = personal.filter(|_| self.projection.wants_personal(header, &facts));
-            self.fold(&Recorded { header, facts: &facts, personal }, chain)
-        });
+        let personal = recorded.personal.filter(|_| self.projection.wants_personal(header, recorded.input));
+        let taken = self.fold(&Recorded { personal, ..*recorded }, chain);
         if taken.is_err() {
             self.discard();
         }
@@ -277,7 +267,8 @@ impl<P: Projection> Projector<P> {
         let decoding = |source| ProjectorError::Decode { projection, position, source };
         let facts = stored::decode_facts(header.codec, record.facts).map_err(decoding)?;
         let personal = self.open(record, &facts)?;
-        self.fold(&Recorded { header, facts: &facts, personal }, record.chain)?;
+        let (input, events, personal) = (facts.input.as_input(), facts.events.as_slice(), personal.as_ref());
+        self.fold(&Recorded { header, input, events, personal }, record.chain)?;
         if position.0.is_multiple_of(PROGRESS_RECORDS) {
             (run.progress)(position);
         }
@@ -298,6 +289,8 @@ impl<P: Projection> Projector<P> {
     /// Forgets what was folded since the last commit.
     fn discard(&mut self) {
         self.projection.discard();
+        // A model that was being loaded stands at its beginning again.
+        self.committed = self.projection.checkpoint().unwrap_or(self.committed);
         self.folded = self.committed;
     }
 
@@ -314,7 +307,10 @@ impl<P: Projection> Projector<P> {
     /// The personal part, if there is one, the projection wants it, and the visitor wasn't erased.
     fn open(&mut self, record: &Record<'_>, facts: &Facts) -> Result<Option<Personal>, ProjectorError> {
         let (header, projection) = (&record.header, self.projection.name());
-        if header.personal_len == 0 || header.key == 0 || !self.projection.wants_personal(header, facts) {
+        if header.personal_len == 0
+            || header.key == 0
+            || !self.projection.wants_personal(header, facts.input.as_input())
+        {
             return Ok(None);
         }
         let position = header.position;

@@ -10,7 +10,8 @@ use event_log::{Batch, EventLog, Header, LogPosition, MemoryLog, Record, RecordK
 use key_vault::{KeyVault, MasterKey};
 use projector::contract::{self, ModelHome, Story};
 use projector::{Checkpoint, FoldError, ModelError, Park, Projection, Projector, ProjectorError, Recorded};
-use proto_events::{Facts, InputFacts, stored};
+use proto_events::InputFacts;
+use proto_events::stored::{self, InputRef};
 
 /// How a counter goes wrong.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -67,12 +68,12 @@ impl Projection for Counter {
         Ok(self.disk.lock().unwrap().checkpoint)
     }
 
-    fn wants_personal(&self, _: &Header, _: &Facts) -> bool {
+    fn wants_personal(&self, _: &Header, _: InputRef<'_>) -> bool {
         false
     }
 
     fn fold(&mut self, recorded: &Recorded<'_>) -> Result<(), FoldError> {
-        if recorded.facts.input != InputFacts::Tick {
+        if recorded.input != InputFacts::Tick.as_input() {
             return Err(Park { reason: "it is no tick" }.into());
         }
         if self.fault == Fault::WritesWhileFolding {

@@ -7,8 +7,10 @@ use rustc_hash::FxHashMap;
 pub(crate) struct Cache<S> {
     rows: FxHashMap<u64, Slot<S>>,
     changed: Vec<u64>,
-    /// Counts commits, to tell which rows were used since the last one.
-    generation: u64,
+    /// Counts uses, to tell which rows were used before others.
+    uses: u64,
+    /// The first use since the last commit.
+    committed_at: u64,
 }
 
 #[derive(Debug)]
@@ -21,7 +23,7 @@ struct Slot<S> {
 
 impl<S> Default for Cache<S> {
     fn default() -> Self {
-        Self { rows: FxHashMap::default(), changed: Vec::new(), generation: 0 }
+        Self { rows: FxHashMap::default(), changed: Vec::new(), uses: 0, committed_at: 0 }
     }
 }
 
@@ -39,13 +41,15 @@ impl<S> Cache<S> {
     /// Takes in a row that is not stored yet.
     pub(crate) fn begin(&mut self, key: u64, state: S) -> &mut S {
         self.changed.push(key);
-        let slot = Slot { state: Box::new(state), is_stored: false, is_changed: true, used: self.generation };
+        self.uses += 1;
+        let slot = Slot { state: Box::new(state), is_stored: false, is_changed: true, used: self.uses };
         &mut self.rows.entry(key).insert_entry(slot).into_mut().state
     }
 
     /// Takes in a row as it is stored.
     pub(crate) fn load(&mut self, key: u64, state: S) {
-        let slot = Slot { state: Box::new(state), is_stored: true, is_changed: false, used: self.generation };
+        self.uses += 1;
+        let slot = Slot { state: Box::new(state), is_stored: true, is_changed: false, used: self.uses };
         self.rows.insert(key, slot);
     }
 
@@ -61,7 +65,8 @@ impl<S> Cache<S> {
             slot.is_changed = true;
             self.changed.push(key);
         }
-        slot.used = self.generation;
+        self.uses += 1;
+        slot.used = self.uses;
         Some(&mut slot.state)
     }
 
@@ -82,13 +87,40 @@ impl<S> Cache<S> {
             }
         }
         if self.rows.len() > kept_max {
-            let generation = self.generation;
-            self.rows.retain(|_, slot| slot.used == generation);
+            let committed_at = self.committed_at;
+            self.rows.retain(|_, slot| slot.used > committed_at);
         }
         if self.rows.len() > kept_max {
             self.rows.clear();
         }
-        self.generation += 1;
+        self.committed_at = self.uses;
+    }
+
+    /// Lets go of all but `keep` rows: first of those that are `done`, in either group of those that weren't used for
+    /// longest. `write` gets the changed ones among them, in order of key, each with whether it is stored already.
+    /// When it fails, all are still here. Returns how many have gone.
+    pub(crate) fn make_room<E>(
+        &mut self,
+        keep: usize,
+        done: impl Fn(&S) -> bool,
+        mut write: impl FnMut(&S, bool) -> Result<(), E>,
+    ) -> Result<usize, E> {
+        let excess = self.rows.len().saturating_sub(keep);
+        let mut by_use: Vec<_> = self.rows.iter().map(|(key, slot)| (!done(&slot.state), slot.used, *key)).collect();
+        if excess == 0 || excess > by_use.len() {
+            return Ok(0);
+        }
+        by_use.select_nth_unstable(excess - 1);
+        let mut leaving: Vec<u64> = by_use.into_iter().take(excess).map(|(_, _, key)| key).collect();
+        leaving.sort_unstable();
+        for slot in leaving.iter().filter_map(|key| self.rows.get(key)).filter(|slot| slot.is_changed) {
+            write(&slot.state, slot.is_stored)?;
+        }
+        for key in leaving {
+            self.rows.remove(&key);
+        }
+        self.changed.retain(|key| self.rows.contains_key(key));
+        Ok(excess)
     }
 
     /// Forgets rows that are stored, if there are more than `kept_max` in memory. Gives the memory back.

@@ -8,10 +8,11 @@ use lead_domain::Event;
 use projector::{Checkpoint, FoldError, ModelError, Park, Projection, Recorded};
 use proto_events::policy_document;
 use proto_events::stored::v1::AskV1;
-use proto_events::stored::{StoredCommand, StoredPolicy};
-use proto_events::{Facts, InputFacts, InteractionFacts, Personal};
+use proto_events::stored::{InputRef, StoredCommand, StoredPolicy};
+use proto_events::{InputFacts, InteractionFacts, Personal};
 
 use crate::listing::{Listing, PendingPolicy};
+use crate::load::Loading;
 use crate::store::{self, MODEL_VERSION};
 
 /// The record that the events stand in.
@@ -34,15 +35,18 @@ impl Projection for Listing {
     }
 
     fn checkpoint(&self) -> Result<Checkpoint, ModelError> {
-        let state = store::read_state(&self.connection, &self.path);
+        if self.loading.as_ref().is_some_and(Loading::is_spoilt) {
+            return Ok(Checkpoint::default());
+        }
+        let state = store::read_state(&self.connection, self.file());
         state.map(|state| state.checkpoint).map_err(|source| ModelError { doing: "read", source: Box::new(source) })
     }
 
-    fn wants_personal(&self, _: &Header, facts: &Facts) -> bool {
-        match &facts.input {
+    fn wants_personal(&self, _: &Header, input: InputRef<'_>) -> bool {
+        match input {
             // Names, addresses and free attributes can't be seen from outside.
-            InputFacts::Interaction(_) => true,
-            InputFacts::Command(StoredCommand { ask, .. }) => match ask {
+            InputRef::Interaction(_) => true,
+            InputRef::Other(InputFacts::Command(StoredCommand { ask, .. })) => match ask {
                 AskV1::AddNote(_) | AskV1::SetAttributes(..) => true,
                 AskV1::OpenLead(..)
                 | AskV1::CloseLead(..)
@@ -57,38 +61,29 @@ impl Projection for Listing {
                 | AskV1::UnmergeVisitor(..)
                 | AskV1::SettleDuplicate(..) => false,
             },
-            InputFacts::Policy(_)
-            | InputFacts::Tick
-            | InputFacts::Deadline
-            | InputFacts::Quarantined(_)
-            | InputFacts::Conflict(_)
-            | InputFacts::Released(_)
-            | InputFacts::StateRoot(_) => false,
+            InputRef::Other(_) => false,
         }
     }
 
     fn fold(&mut self, recorded: &Recorded<'_>) -> Result<(), FoldError> {
-        let header = recorded.header;
+        let Recorded { header, input, events, personal } = *recorded;
+        self.renew_loading().map_err(|source| ModelError { doing: "begin", source: Box::new(source) })?;
         self.pending_bytes += u64::from(header.facts_len) + u64::from(header.personal_len);
-        let interaction = match &recorded.facts.input {
-            InputFacts::Interaction(interaction) => Some(&**interaction),
-            InputFacts::Policy(policy) => {
-                self.adopt_policy(header.tenant, policy)?;
+        let interaction = match input {
+            InputRef::Interaction(interaction) => Some(interaction),
+            InputRef::Other(other) => {
+                if let InputFacts::Policy(policy) = other {
+                    self.adopt_policy(header.tenant, policy)?;
+                }
                 None
             }
-            InputFacts::Command(_)
-            | InputFacts::Tick
-            | InputFacts::Deadline
-            | InputFacts::Quarantined(_)
-            | InputFacts::Conflict(_)
-            | InputFacts::Released(_)
-            | InputFacts::StateRoot(_) => None,
         };
-        let setting = Setting { header, interaction, personal: recorded.personal.as_ref() };
-        for event in &recorded.facts.events {
+        let setting = Setting { header, interaction, personal };
+        for event in events {
             self.evolve(&setting, event)?;
         }
-        self.learn_contact(&setting)
+        self.learn_contact(&setting)?;
+        self.make_room().map_err(|source| self.failed("write to", source).into())
     }
 
     fn is_full(&self) -> bool {
@@ -104,11 +99,11 @@ impl Projection for Listing {
     }
 
     fn prepare(&mut self, behind: u64) -> Result<(), ModelError> {
-        self.prepare_for(behind).map_err(|source| self.failed("prepare", source))
+        self.prepare_for(behind).map_err(|source| ModelError { doing: "prepare", source: Box::new(source) })
     }
 
     fn settle(&mut self, behind: u64) -> Result<(), ModelError> {
-        self.settle_near(behind).map_err(|source| self.failed("index", source))
+        self.settle_near(behind).map_err(|source| ModelError { doing: "index", source: Box::new(source) })
     }
 }
 

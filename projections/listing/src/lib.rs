@@ -16,6 +16,8 @@ mod reader;
 
 mod listing;
 
+mod load;
+
 mod fold;
 
 mod state;
@@ -29,7 +31,7 @@ mod store;
 mod error;
 
 pub use error::ListingError;
-pub use listing::Listing;
+pub use listing::{Listing, LoadLimits};
 pub use query::{CountMode, LeadQuery, LeadSort, OrphanQuery, Page, QueryError};
 pub use reader::ListingReader;
 pub use row::{

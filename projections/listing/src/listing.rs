@@ -11,6 +11,7 @@ use rustc_hash::FxHashMap;
 
 use crate::cache::Cache;
 use crate::error::{Concerning, ListingError};
+use crate::load::Loading;
 use crate::reader::ListingReader;
 use crate::rows::{self, RowError};
 use crate::state::lead::{Changed, LeadState};
@@ -18,6 +19,22 @@ use crate::state::lead_key;
 use crate::state::orphan::OrphanState;
 use crate::state::visitor::VisitorState;
 use crate::store::{self, Phase, State};
+
+/// How many rows stay in memory, and when a model is loaded instead of followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoadLimits {
+    /// An empty model with so many records to come is loaded: built beside its place, unseen and without a journal,
+    /// until it has caught up. That is several times quicker, and begins anew after a crash.
+    pub records_min: u64,
+    /// Leads, and visitors, that are in memory at most while loading: about 1 KiB each.
+    pub rows_max: usize,
+}
+
+impl Default for LoadLimits {
+    fn default() -> Self {
+        Self { records_min: LOADING_RECORDS_MIN, rows_max: KEPT_ROWS_MAX }
+    }
+}
 
 /// Rows that may be pending of each kind: about 100 MB of leads, and a second or two of writing.
 const PENDING_ROWS_MAX: usize = 65_536;
@@ -37,6 +54,9 @@ const NEAR_RECORDS: u64 = 10_000;
 pub struct Listing {
     pub(crate) connection: Connection,
     pub(crate) path: PathBuf,
+    /// While the model is loaded; `connection` is to the file that is loaded then.
+    pub(crate) loading: Option<Loading>,
+    pub(crate) limits: LoadLimits,
     /// As committed.
     pub(crate) state: State,
     pub(crate) leads: Cache<LeadState>,
@@ -87,40 +107,38 @@ impl Listing {
     /// # Errors
     /// When the file is damaged, of another program or version, or can't be opened; says what to do.
     pub fn open(data: &Path) -> Result<Self, ListingError> {
-        Self::open_file(store::path_in(data))
+        Self::open_limited(data, LoadLimits::default())
     }
 
-    /// Begins an empty model beside the one in use, which goes on being read meanwhile.
-    /// [`Listing::finish_rebuild`] puts it in that one's place. A rebuild that was left unfinished is thrown away.
+    /// [`Listing::open`] with other limits.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_limited(data: &Path, limits: LoadLimits) -> Result<Self, ListingError> {
+        let path = store::path_in(data);
+        let connection = store::open_writer(&path)?;
+        let state = store::read_state(&connection, &path)?;
+        Ok(Self::of(path, connection, state, None, limits))
+    }
+
+    /// Begins an empty model beside the one in use, which goes on being read until the new one has caught up; then the
+    /// new one takes its place. A rebuild that was left unfinished is thrown away.
     ///
     /// # Errors
     /// When the file can't be made.
     pub fn begin_rebuild(data: &Path) -> Result<Self, ListingError> {
-        let path = store::building_path_in(data);
-        store::remove(&path)?;
-        Self::open_file(path)
+        let path = store::path_in(data);
+        let (loading, connection) = Loading::begin(store::loading_path(&path))?;
+        let state = store::read_state(&connection, loading.path())?;
+        Ok(Self::of(path, connection, state, Some(loading), LoadLimits::default()))
     }
 
-    /// Puts a model that was built anew in the place of the one in use, which nobody may be writing to, and opens it.
-    /// Readers see the new one when they open anew.
-    ///
-    /// # Errors
-    /// When a file can't be removed or renamed. The old model or none is in place then; rebuild again.
-    pub fn finish_rebuild(self, data: &Path) -> Result<Self, ListingError> {
-        let from = self.path.clone();
-        let about = Concerning { doing: "close", path: &from };
-        // Closing moves what stands in the write-ahead log into the file and removes the log.
-        self.connection.close().map_err(|(_, source)| about.store(source))?;
-        store::replace(&from, &store::path_in(data))?;
-        Self::open(data)
-    }
-
-    fn open_file(path: PathBuf) -> Result<Self, ListingError> {
-        let connection = store::open_writer(&path)?;
-        let state = store::read_state(&connection, &path)?;
-        Ok(Self {
+    fn of(path: PathBuf, connection: Connection, state: State, loading: Option<Loading>, limits: LoadLimits) -> Self {
+        Self {
             connection,
             path,
+            loading,
+            limits,
             state,
             leads: Cache::default(),
             visitors: Cache::default(),
@@ -129,10 +147,10 @@ impl Listing {
             policies: BTreeMap::new(),
             pending_bytes: 0,
             pending_leads: 0,
-        })
+        }
     }
 
-    /// A reader of the same file, with a connection of its own.
+    /// A reader of the model in use, with a connection of its own.
     ///
     /// # Errors
     /// When the file can't be opened once more.
@@ -196,45 +214,53 @@ impl Listing {
         }
     }
 
-    /// Whether as much is pending as may be.
+    /// Whether as much is pending as may be. A model that is loaded makes room by itself.
     pub(crate) fn pending_is_full(&self) -> bool {
         let pending =
             [self.leads.changed_len(), self.visitors.changed_len(), self.orphans.len(), self.duplicates.len()];
         let in_memory = [self.leads.len(), self.visitors.len()];
-        pending.into_iter().any(|rows| rows >= PENDING_ROWS_MAX)
-            || in_memory.into_iter().any(|rows| rows >= PENDING_ROWS_MAX + KEPT_ROWS_MAX)
-            || self.pending_bytes >= PENDING_BYTES_MAX
+        self.loading.is_none()
+            && (pending.into_iter().any(|rows| rows >= PENDING_ROWS_MAX)
+                || in_memory.into_iter().any(|rows| rows >= PENDING_ROWS_MAX + KEPT_ROWS_MAX)
+                || self.pending_bytes >= PENDING_BYTES_MAX)
     }
 
     /// Writes what is pending, with the checkpoint, in one transaction.
     pub(crate) fn write_pending(&mut self, checkpoint: Checkpoint) -> rusqlite::Result<()> {
         let leads = self.state.leads.saturating_add(self.pending_leads);
         let state = State { checkpoint, leads, ..self.state };
-        let transaction = self.connection.transaction()?;
-        for (tenant, policy) in &self.policies {
-            write_policy(&transaction, *tenant, policy)?;
-        }
+        // What is loaded stands in one transaction, which was begun with the file.
+        let transaction = self.loading.is_none().then(|| self.connection.unchecked_transaction()).transpose()?;
         for (visitor, is_stored) in self.visitors.changed() {
-            rows::visitor::write(&transaction, visitor, is_stored)?;
+            rows::visitor::write(&self.connection, visitor, is_stored)?;
         }
         for (lead, is_stored) in self.leads.changed() {
-            rows::lead::write(&transaction, lead, is_stored)?;
+            rows::lead::write(&self.connection, lead, is_stored)?;
+        }
+        self.write_small()?;
+        store::write_state(&self.connection, &state)?;
+        transaction.map_or(Ok(()), rusqlite::Transaction::commit)?;
+        self.state = state;
+        self.settle_pending();
+        Ok(())
+    }
+
+    /// Writes what is pending besides leads and visitors.
+    pub(crate) fn write_small(&self) -> rusqlite::Result<()> {
+        for (tenant, policy) in &self.policies {
+            write_policy(&self.connection, *tenant, policy)?;
         }
         let mut orphans: Vec<_> = self.orphans.iter().collect();
         orphans.sort_unstable_by_key(|(id, _)| **id);
         for (id, orphan) in orphans {
             match orphan {
-                PendingOrphan::New(orphan) => rows::orphan::insert(&transaction, orphan)?,
-                PendingOrphan::Adopted => rows::orphan::delete(&transaction, lead_domain::InteractionId(*id))?,
+                PendingOrphan::New(orphan) => rows::orphan::insert(&self.connection, orphan)?,
+                PendingOrphan::Adopted => rows::orphan::delete(&self.connection, lead_domain::InteractionId(*id))?,
             }
         }
         for pair in &self.duplicates {
-            write_duplicate(&transaction, pair)?;
+            write_duplicate(&self.connection, pair)?;
         }
-        store::write_state(&transaction, &state)?;
-        transaction.commit()?;
-        self.state = state;
-        self.settle_pending();
         Ok(())
     }
 
@@ -242,43 +268,61 @@ impl Listing {
         self.leads.committed(KEPT_ROWS_MAX, |lead| lead.changed = Changed::default());
         self.visitors.committed(KEPT_ROWS_MAX, |visitor| visitor.shown_changed = false);
         self.forget_small();
+        self.pending_leads = 0;
+        self.pending_bytes = 0;
     }
 
-    /// Forgets everything that is not stored.
+    /// Forgets everything that is not stored; of a model that is loaded, everything.
     pub(crate) fn forget_pending(&mut self) {
         self.leads.clear();
         self.visitors.clear();
         self.forget_small();
+        self.pending_leads = 0;
+        self.pending_bytes = 0;
+        if let Some(loading) = &mut self.loading {
+            loading.spoil();
+        }
     }
 
-    fn forget_small(&mut self) {
+    /// Forgets what [`Listing::write_small`] writes.
+    pub(crate) fn forget_small(&mut self) {
         self.orphans.clear();
         self.duplicates.clear();
         self.policies.clear();
-        self.pending_bytes = 0;
-        self.pending_leads = 0;
     }
 
-    /// Drops the indexes when so much is to come that making them anew is quicker.
-    pub(crate) fn prepare_for(&mut self, behind: u64) -> rusqlite::Result<()> {
+    /// When much is to come: begins to load an empty model, and drops the indexes of another one if making them anew is
+    /// quicker than keeping them.
+    pub(crate) fn prepare_for(&mut self, behind: u64) -> Result<(), ListingError> {
+        if self.loading.is_some() {
+            return Ok(());
+        }
+        if self.state.checkpoint.position == LogPosition::START && behind >= self.limits.records_min {
+            return self.begin_loading();
+        }
         let worthwhile = behind >= LOADING_RECORDS_MIN && behind >= self.state.leads;
         if self.state.phase == Phase::Indexed && worthwhile {
             tracing::info!(behind, "the listing is far behind; its indexes are dropped until it has caught up");
-            store::drop_indexes(&mut self.connection, &self.state)?;
+            let dropped = store::drop_indexes(&mut self.connection, &self.state);
+            dropped.map_err(|source| Concerning { doing: "prepare", path: &self.path }.store(source))?;
             self.state.phase = Phase::Loading;
         }
         Ok(())
     }
 
-    /// Makes the indexes of a loaded model, unless much is to come yet.
-    pub(crate) fn settle_near(&mut self, behind: u64) -> rusqlite::Result<()> {
+    /// Makes the indexes of a loaded model and puts it in its place, unless much is to come yet.
+    pub(crate) fn settle_near(&mut self, behind: u64) -> Result<(), ListingError> {
         if behind > NEAR_RECORDS {
             return Ok(());
         }
         self.leads.shrink(KEPT_ROWS_NEAR_MAX);
         self.visitors.shrink(KEPT_ROWS_NEAR_MAX);
+        if self.loading.is_some() {
+            return self.finish_loading();
+        }
         if self.state.phase == Phase::Loading {
-            store::build_indexes(&mut self.connection, &self.state)?;
+            let built = store::build_indexes(&mut self.connection, &self.state);
+            built.map_err(|source| Concerning { doing: "index", path: &self.path }.store(source))?;
             self.state.phase = Phase::Indexed;
         }
         Ok(())
@@ -286,12 +330,17 @@ impl Listing {
 
     /// The error of a failed step, for the projector.
     pub(crate) fn failed(&self, doing: &'static str, source: rusqlite::Error) -> ModelError {
-        let source = Concerning { doing, path: &self.path }.store(source);
+        let source = Concerning { doing, path: self.file() }.store(source);
         ModelError { doing, source: Box::new(source) }
     }
 
+    /// The file that is written to.
+    pub(crate) fn file(&self) -> &Path {
+        self.loading.as_ref().map_or(&self.path, |loading| loading.path())
+    }
+
     fn unreadable(&self, error: RowError) -> FoldError {
-        let about = Concerning { doing: "read", path: &self.path };
+        let about = Concerning { doing: "read", path: self.file() };
         let source = match error {
             RowError::Sqlite(source) => about.store(source),
             RowError::Damaged => about.damaged(),

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use lead_domain::{Currency, IdentifierKind, Time};
 use proto_events::cloud_event::{self, Amount, Attributes, Conversion, Fault, InteractionEvent, Scalar, Str, code};
-use proto_events::stored::{Attribute, Campaign, Product, StoredSale, Value, encode_interaction, encode_personal};
+use proto_events::stored::{Attribute, Campaign, Product, StoredSale, Value};
 use proto_events::text::Text;
 use proto_events::{InteractionFacts, Personal};
 
@@ -23,7 +23,7 @@ impl InteractionDecoder {
         &mut self,
         event: &mut InteractionEvent<'_>,
         place: usize,
-    ) -> Result<InteractionEntry, Fault> {
+    ) -> Result<Box<InteractionEntry>, Fault> {
         let Self { tenants, hasher, devices, .. } = self;
         let unknown = || Fault::new("data.tenant", code::UNKNOWN_TENANT, "There is no tenant of that name.");
         let tenant = tenants.get_mut(place).ok_or_else(unknown)?;
@@ -58,23 +58,14 @@ impl InteractionDecoder {
         }
         identify(data, tenant, hasher, &mut facts, &mut personal)?;
         divide(&data.attributes, tenant, &mut facts, &mut personal);
-        Ok(encoded(facts, &personal, tenant))
-    }
-}
-
-fn encoded(facts: InteractionFacts, personal: &Personal, tenant: &Tenant) -> InteractionEntry {
-    let mut input = Vec::with_capacity(192);
-    encode_interaction(&facts, &mut input);
-    let mut sealed_later = Vec::with_capacity(192);
-    encode_personal(personal, &mut sealed_later);
-    InteractionEntry {
-        tenant: tenant.id,
-        occurred_at: Time::default(),
-        received_at: Time::default(),
-        feed_sequence: 0,
-        facts,
-        input,
-        personal: sealed_later,
+        Ok(Box::new(InteractionEntry {
+            tenant: tenant.id,
+            occurred_at: Time::default(),
+            received_at: Time::default(),
+            feed_sequence: 0,
+            facts,
+            personal,
+        }))
     }
 }
 

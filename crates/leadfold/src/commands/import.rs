@@ -7,12 +7,12 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
-use engine::{Clock, Counts, EngineError, FreshRecord, Parts, Tenant};
+use engine::{Clock, Counts, EngineError, FreshBatch, FreshRecord, Parts, Tenant};
 use feed::{ClockCorrection, Entry, FileSource, InteractionDecoder, Limits, Mapping, Progress, Reception, TenantRules};
 use indicatif::ProgressBar;
 use lead_domain::{TenantId, Time};
 use listing::Listing;
-use projector::Projector;
+use projector::{Projector, Recorded};
 use serde::Serialize;
 
 use crate::cli::ImportArgs;
@@ -21,13 +21,13 @@ use crate::folder::{self, Folder};
 use crate::output::{bytes_bar, json_line, line};
 use crate::settings::Settings;
 
-/// Decoded chunks that may wait for the decider: enough to keep it busy, some 20 MiB.
-const CHUNKS_QUEUED_MAX: usize = 4;
+/// Decoded chunks that may wait for the decider: enough to keep it busy, some 10 MiB.
+const CHUNKS_QUEUED_MAX: usize = 2;
 /// About how long an event is, plain and compressed.
 const BYTES_PER_RECORD: u64 = 400;
 const PACKED_BYTES_PER_RECORD: u64 = 50;
-/// Appends that may wait for the listing, at up to 16 MiB each, before the writer waits for it.
-const APPENDS_QUEUED_MAX: usize = 4;
+/// Appends that may wait for the listing, at up to 4 MiB each, before the writer waits for it.
+const APPENDS_QUEUED_MAX: usize = 2;
 
 /// What an import came to, as it is printed.
 #[derive(Debug, Serialize)]
@@ -55,6 +55,8 @@ pub(crate) fn run(args: &ImportArgs, settings: &Settings) -> anyhow::Result<()> 
     let imported = import(&mut folder, args, mapping, default);
     // Whatever was decided becomes durable, also when a file breaks off in the middle.
     let flushed = folder.engine.flush().and_then(|()| folder.engine.unfollow());
+    // Beside the listing, which has its indexes to make.
+    let settled = if flushed.is_ok() { folder.settle() } else { Ok(()) };
     let followed = listing.finish();
     match (flushed, imported) {
         // The writer gives its reason once, to whoever met it first.
@@ -62,6 +64,7 @@ pub(crate) fn run(args: &ImportArgs, settings: &Settings) -> anyhow::Result<()> 
         (flushed, imported) => {
             flushed?;
             imported?;
+            settled?;
         }
     }
     let open = open_leads(&folder, &followed?)?;
@@ -191,6 +194,7 @@ impl DecodeTask {
         let reception = Reception { tenant: self.only, clock: ClockCorrection::History, received_at: self.clock.now() };
         let mut entries = Vec::new();
         chunk.decode(&mut self.decoder, reception, &mut entries)?;
+        self.source.recycle(chunk);
         Ok(Some((entries, self.source.progress())))
     }
 }
@@ -227,12 +231,16 @@ fn expected_records(files: &[PathBuf]) -> u64 {
     files.iter().map(records).sum()
 }
 
-fn follow(data: &Path, parts: &Parts, fresh: &Receiver<Vec<FreshRecord>>, expected: u64) -> anyhow::Result<Listing> {
+fn follow(data: &Path, parts: &Parts, fresh: &Receiver<Vec<FreshBatch>>, expected: u64) -> anyhow::Result<Listing> {
     let mut projector: Projector<Listing> = folder::projector(data, parts)?;
     projector.expect(expected)?;
-    for record in fresh.iter().flatten() {
-        let header = *record.header();
-        projector.take_fresh(&header, record.chain(), || record.into_parts())?;
+    for batch in fresh.iter().flatten() {
+        for record in batch.records() {
+            let parts = record.open()?;
+            let FreshRecord { header, chain, events, .. } = record;
+            let recorded = Recorded { header, input: parts.input(), events, personal: parts.personal() };
+            projector.take_fresh(&recorded, chain)?;
+        }
     }
     folder::catch_up(&mut projector, parts.log.head().position)?;
     Ok(projector.into_projection())

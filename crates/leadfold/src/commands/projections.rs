@@ -44,8 +44,8 @@ fn rebuild(folder: &Folder) -> anyhow::Result<()> {
     let building = Listing::begin_rebuild(path)?;
     let mut projector = Projector::new(parts.log.clone(), parts.vault.clone(), building)?;
     let head = folder.engine.head().position;
+    // Once it has caught up, it stands in the place of the old one.
     catch_up(&mut projector, head)?;
-    projector.into_projection().finish_rebuild(path)?;
     let seconds = started.elapsed().as_secs_f64();
     if folder.settings.json {
         return json_line(&json!({ "name": "listing", "position": head.0, "seconds": seconds }));

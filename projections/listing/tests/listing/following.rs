@@ -1,19 +1,28 @@
 //! The contract of projections, and when indexes are made.
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use event_log::LogPosition;
-use listing::{LeadQuery, Listing, ListingReader};
-use projector::contract::{self, ModelHome};
-use projector::{Projector, ProjectorError};
+use event_log::{LogPosition, Record};
+use lead_domain::Event;
+use listing::{LeadQuery, Listing, ListingReader, LoadLimits};
+use projector::contract::{self, ModelHome, Story};
+use projector::{Projector, ProjectorError, Recorded};
+use proto_events::InputFacts;
+use proto_events::stored;
 
 use crate::agreement::random_world;
-use crate::world::{ACME, World, found, touch};
+use crate::world::{ACME, World, found, lead_id, touch};
 
-struct Folders(tempfile::TempDir);
+/// Models in folders of their own.
+struct Folders(tempfile::TempDir, LoadLimits);
 
 impl Folders {
+    fn new(limits: LoadLimits) -> Self {
+        Self(tempfile::tempdir().unwrap(), limits)
+    }
+
     fn folder(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
@@ -23,7 +32,7 @@ impl ModelHome for Folders {
     type Projection = Listing;
 
     fn open(&self, name: &str) -> Listing {
-        Listing::open(&self.folder(name)).unwrap()
+        Listing::open_limited(&self.folder(name), self.1).unwrap()
     }
 
     fn dump(&self, listing: &Listing) -> String {
@@ -33,10 +42,88 @@ impl ModelHome for Folders {
 
 #[test]
 fn the_listing_keeps_the_contract_of_projections() {
-    let folders = Folders(tempfile::tempdir().unwrap());
+    let folders = Folders::new(LoadLimits::default());
     contract::holds(&folders, &random_world(3, 150).story());
     let names = std::fs::read_dir(folders.0.path()).unwrap().count();
     assert!(names > 100, "every record was crashed at: {names}");
+}
+
+/// Every model is loaded, and hardly any row fits into memory.
+const LOADED: LoadLimits = LoadLimits { records_min: 1, rows_max: 3 };
+
+#[test]
+fn a_listing_that_is_loaded_keeps_the_contract_too() {
+    contract::holds(&Folders::new(LOADED), &random_world(3, 100).story());
+}
+
+#[test]
+fn a_loaded_model_is_the_followed_one_whatever_fits_into_memory() {
+    let world = random_world(7, 600);
+    let followed = world.followed().canonical_dump().unwrap();
+    for rows_max in [1, 3, 40, 100_000] {
+        let folder = Folders::new(LoadLimits { records_min: 1, rows_max });
+        let story = world.story();
+        let listing = folder.open("loaded");
+        let mut projector = Projector::new(Arc::clone(&story.log), Arc::clone(&story.vault), listing).unwrap();
+        projector.catch_up(LogPosition(u64::MAX), &mut |_| {}).unwrap();
+        assert!(folder.dump(projector.projection()) == followed, "with {rows_max} rows in memory");
+    }
+}
+
+/// Hands records over up to `until`, without their personal parts.
+fn take_fresh(projector: &mut Projector<Listing>, story: &Story, until: LogPosition) {
+    let visit = &mut |record: Record<'_>| {
+        let facts = stored::decode_facts(record.header.codec, record.facts).unwrap();
+        let (header, input) = (&record.header, facts.input.as_input());
+        projector.take_fresh(&Recorded { header, input, events: &facts.events, personal: None }, record.chain).unwrap();
+        if record.header.position < until { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    };
+    story.log.read(LogPosition(1), visit).unwrap();
+}
+
+#[test]
+fn a_load_that_fails_begins_anew() {
+    let world = random_world(7, 200);
+    let story = world.story();
+    let folder = Folders::new(LOADED);
+    let mut projector =
+        Projector::new(Arc::clone(&story.log), Arc::clone(&story.vault), folder.open("loaded")).unwrap();
+    // Some records are in the file when one comes that doesn't fit.
+    projector.expect(1_000_000).unwrap();
+    take_fresh(&mut projector, &story, LogPosition(100));
+    let bytes = story.log.get(LogPosition(101)).unwrap().unwrap();
+    let record = Record::read(&bytes).unwrap();
+    let events = [Event::NoteAdded { lead: lead_id(9_999, 1) }];
+    let misfit = InputFacts::Tick;
+    let recorded = Recorded { header: &record.header, input: misfit.as_input(), events: &events, personal: None };
+    let parked = projector.take_fresh(&recorded, record.chain).unwrap_err();
+    assert!(matches!(parked, ProjectorError::Parked { position: LogPosition(101), .. }), "{parked}");
+    projector.catch_up(LogPosition(u64::MAX), &mut |_| {}).unwrap();
+    assert!(folder.dump(projector.projection()) == world.followed().canonical_dump().unwrap());
+}
+
+#[test]
+fn a_load_is_unseen_until_its_end_and_a_crash_begins_it_anew() {
+    let world = random_world(7, 200);
+    let story = world.story();
+    let folder = Folders::new(LOADED);
+    let data = folder.folder("loaded");
+    let projector = || Projector::new(Arc::clone(&story.log), Arc::clone(&story.vault), folder.open("loaded")).unwrap();
+    let mut cut_short = projector();
+    cut_short.expect(1_000_000).unwrap();
+    take_fresh(&mut cut_short, &story, LogPosition(story.log.head().position.0 / 2));
+    let seen = |what: &str| {
+        assert_eq!(ListingReader::open(&data).unwrap().position().unwrap(), LogPosition::START, "{what}");
+    };
+    seen("while it is loaded");
+    drop(cut_short);
+    seen("after a crash");
+    let mut whole = projector();
+    whole.catch_up(LogPosition(u64::MAX), &mut |_| {}).unwrap();
+    assert!(folder.dump(whole.projection()) == world.followed().canonical_dump().unwrap());
+    let files = std::fs::read_dir(data.join("projections")).unwrap();
+    let names: Vec<_> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    assert!(names.iter().all(|name| !name.contains("building")), "{names:?}");
 }
 
 #[test]
@@ -75,10 +162,9 @@ fn a_rebuild_stands_beside_and_then_takes_the_place() {
     let data = world.folder.path();
     let rebuilt = Listing::begin_rebuild(data).unwrap();
     let mut projector = Projector::new(Arc::clone(&story.log), Arc::clone(&story.vault), rebuilt).unwrap();
-    projector.catch_up(LogPosition(u64::MAX), &mut |_| {}).unwrap();
     assert_eq!(ListingReader::open(data).unwrap().position().unwrap(), LogPosition(2), "the old one is in use");
-    let listing = projector.into_projection().finish_rebuild(data).unwrap();
-    assert_eq!(listing.position(), story.log.head().position);
+    projector.catch_up(LogPosition(u64::MAX), &mut |_| {}).unwrap();
+    assert_eq!(projector.projection().position(), story.log.head().position);
     assert_eq!(found(&ListingReader::open(data).unwrap(), &[]), ["V2-1", "V1-1"]);
     assert_eq!(found(&before, &[]), ["V1-1"], "who has the old one open reads on");
     let files: Vec<_> = std::fs::read_dir(data.join("projections")).unwrap().collect();

@@ -1,0 +1,131 @@
+//! Loading: an empty model is built from many records beside its place, where nobody sees it, and then put there.
+//!
+//! Unseen, it needs no journal and no commits, and most rows are written once, when they are likely to be complete. What
+//! a crash or an error leaves is thrown away, and the load begins anew at the beginning of the log.
+
+use std::mem;
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+
+use crate::error::{Concerning, ListingError};
+use crate::listing::Listing;
+use crate::rows;
+use crate::store;
+
+/// Bytes of records folded since everything was written. What is in memory is at most a small multiple of them.
+const UNWRITTEN_BYTES_MAX: u64 = 1 << 30;
+/// What part of the rows in memory is written at once: little enough that whoever hands records over hardly waits.
+const WRITTEN_AT_ONCE: usize = 16;
+
+/// A load under way.
+#[derive(Debug)]
+pub(crate) struct Loading {
+    /// The file that is loaded.
+    path: PathBuf,
+    /// Whether it holds something that was to be forgotten.
+    is_spoilt: bool,
+}
+
+impl Loading {
+    /// Begins a load into that file.
+    pub(crate) fn begin(path: PathBuf) -> Result<(Self, Connection), ListingError> {
+        let connection = store::open_loading(&path)?;
+        Ok((Self { path, is_spoilt: false }, connection))
+    }
+
+    /// The file that is loaded.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What was loaded is to be forgotten.
+    pub(crate) const fn spoil(&mut self) {
+        self.is_spoilt = true;
+    }
+
+    /// Whether nothing of what was loaded counts.
+    pub(crate) const fn is_spoilt(&self) -> bool {
+        self.is_spoilt
+    }
+}
+
+impl Listing {
+    /// Turns from the empty model in its place to one beside it.
+    pub(crate) fn begin_loading(&mut self) -> Result<(), ListingError> {
+        self.load_at(store::loading_path(&self.path))
+    }
+
+    fn load_at(&mut self, path: PathBuf) -> Result<(), ListingError> {
+        let (loading, connection) = Loading::begin(path)?;
+        self.state = store::read_state(&connection, loading.path())?;
+        self.connection = connection;
+        self.loading = Some(loading);
+        Ok(())
+    }
+
+    /// Begins a load anew that was spoilt.
+    pub(crate) fn renew_loading(&mut self) -> Result<(), ListingError> {
+        match &self.loading {
+            Some(loading) if loading.is_spoilt => self.load_at(loading.path.clone()),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// While loading, writes rows that are likely to be complete when too much is in memory. Nothing else is written
+    /// before the end.
+    pub(crate) fn make_room(&mut self) -> rusqlite::Result<()> {
+        if self.loading.is_none() {
+            return Ok(());
+        }
+        let rows_max = self.limits.rows_max;
+        let by_bytes = self.pending_bytes >= UNWRITTEN_BYTES_MAX;
+        let keep = if by_bytes { 0 } else { rows_max - rows_max / WRITTEN_AT_ONCE };
+        let connection = &self.connection;
+        if by_bytes || self.visitors.len() > rows_max {
+            self.visitors.make_room(
+                keep,
+                |visitor| visitor.merged_into.is_some(),
+                |visitor, is_stored| rows::visitor::write(connection, visitor, is_stored),
+            )?;
+        }
+        if by_bytes || self.leads.len() > rows_max {
+            let before = self.leads.len().max(1) as u64;
+            let gone = self.leads.make_room(
+                keep,
+                |lead| lead.closing.is_some(),
+                |lead, is_stored| rows::lead::write(connection, lead, is_stored),
+            )?;
+            // What was folded is in the leads above all; those that have gone took their part along.
+            self.pending_bytes -= self.pending_bytes / before * gone as u64;
+        }
+        if by_bytes || self.orphans.len() > rows_max || self.duplicates.len() > rows_max {
+            self.write_small()?;
+            self.forget_small();
+        }
+        Ok(())
+    }
+
+    /// Puts the loaded model, which has been written to its end, in its place.
+    pub(crate) fn finish_loading(&mut self) -> Result<(), ListingError> {
+        self.renew_loading()?;
+        let Some(loading) = self.loading.take() else { return Ok(()) };
+        let finished = self.put_in_place(&loading.path);
+        if finished.is_err() {
+            self.loading = Some(Loading { is_spoilt: true, ..loading });
+        }
+        finished
+    }
+
+    fn put_in_place(&mut self, loaded: &Path) -> Result<(), ListingError> {
+        // The file must be closed before it is moved; until the new one is open, an empty database stands in.
+        let nowhere = Connection::open_in_memory();
+        let nowhere = nowhere.map_err(|source| Concerning { doing: "open", path: &self.path }.store(source))?;
+        let connection = mem::replace(&mut self.connection, nowhere);
+        store::finish_loading(connection, loaded, &self.state)?;
+        store::replace(loaded, &self.path)?;
+        self.connection = store::open_writer(&self.path)?;
+        self.state = store::read_state(&self.connection, &self.path)?;
+        Ok(())
+    }
+}
