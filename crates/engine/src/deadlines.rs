@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use event_log::{Table, Tables};
+use event_log::{RowChanges, Table, Tables};
 use lead_domain::{TenantId, Time, VisitorId};
 
 use crate::error::EngineError;
@@ -65,12 +65,10 @@ impl Deadlines {
         Ok((stored, next))
     }
 
-    /// The rows to write back, in key order; nothing differs from the table afterwards.
-    pub(crate) fn take_rows(&mut self) -> Vec<(Table, Vec<u8>, Option<Vec<u8>>)> {
-        let changed = std::mem::take(&mut self.changed);
-        let row = |((tenant, due, visitor), present): ((TenantId, Time, VisitorId), bool)| {
-            (Table::Deadlines, deadline_key(tenant, due, visitor).to_vec(), present.then(Vec::new))
-        };
-        changed.into_iter().map(row).collect()
+    /// Adds the rows to write back, in key order; nothing differs from the table afterwards.
+    pub(crate) fn take_rows(&mut self, rows: &mut RowChanges) {
+        for ((tenant, due, visitor), present) in std::mem::take(&mut self.changed) {
+            rows.set(Table::Deadlines, &deadline_key(tenant, due, visitor), present.then_some(&[]));
+        }
     }
 }

@@ -12,7 +12,7 @@ use rustc_hash::FxHashMap;
 use crate::deadlines::Deadlines;
 use crate::error::EngineError;
 use crate::roots::{BookHash, StateRoot};
-use rows::{Mark, book_value, identifier_key, lead_value, order_key, read_book, read_lead, read_visitor, visitor_key};
+use rows::{Mark, identifier_key, lead_value, order_key, read_book, read_lead, read_visitor, visitor_key, write_book};
 
 /// A mark in memory, with what is still to be done about its book.
 #[derive(Clone, Debug, Default)]
@@ -380,9 +380,10 @@ impl Library {
         let mut changes = WriteBack { position, ..WriteBack::default() };
         changes.messages = self.messages.drain().collect();
         changes.messages.sort_unstable_by_key(|(key, _)| *key);
-        let rows = std::mem::take(&mut self.rows).into_iter().map(|((table, key), value)| (table, key, value));
-        changes.rows.extend(rows);
-        changes.rows.extend(self.deadlines.take_rows());
+        for ((table, key), value) in std::mem::take(&mut self.rows) {
+            changes.rows.set(table, &key, value.as_deref());
+        }
+        self.deadlines.take_rows(&mut changes.rows);
         self.take_identifiers(&mut changes);
         self.take_books(&mut changes);
         self.tables.write_back(changes)?;
@@ -396,22 +397,20 @@ impl Library {
     fn take_identifiers(&mut self, changes: &mut WriteBack) {
         let mut identifiers: Vec<_> = self.identifiers.drain().collect();
         identifiers.sort_unstable_by_key(|(identifier, _)| *identifier);
-        changes.rows.extend(identifiers.into_iter().map(|(identifier, visitor)| {
-            (Table::Identifiers, identifier_key(identifier).to_vec(), Some(visitor_key(visitor).to_vec()))
-        }));
+        for (identifier, visitor) in identifiers {
+            changes.rows.set(Table::Identifiers, &identifier_key(identifier), Some(&visitor_key(visitor)));
+        }
     }
 
     fn take_books(&mut self, changes: &mut WriteBack) {
         let mut visitors = std::mem::take(&mut self.unwritten);
         visitors.sort_unstable();
         visitors.dedup();
-        changes.rows.reserve(visitors.len());
         for visitor in visitors {
             let Some(marked) = self.marks.get_mut(&visitor) else { continue };
             marked.unwritten = false;
             let Some(book) = self.shelf.book(visitor) else { continue };
-            let value = book_value(book, &marked.mark);
-            changes.rows.push((Table::Books, visitor_key(visitor).to_vec(), Some(value)));
+            changes.rows.put_with(Table::Books, &visitor_key(visitor), |value| write_book(book, &marked.mark, value));
         }
     }
 }

@@ -19,4 +19,4 @@ pub use log::{Batch, EventLog, Head, LogError, Visit};
 pub use memory::{MemoryLog, MemoryTables};
 pub use position::LogPosition;
 pub use record::{Chain, HEADER_BYTES, Header, Record, RecordError, RecordKind};
-pub use tables::{Message, Rows, Table, TableError, Tables, WriteBack};
+pub use tables::{Message, RowChanges, Rows, Table, TableError, Tables, WriteBack};

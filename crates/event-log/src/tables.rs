@@ -84,13 +84,90 @@ impl Message {
     }
 }
 
+/// Rows to put or to delete, one behind the other in one piece of memory: there may be hundreds of thousands.
+#[derive(Clone, Debug, Default)]
+pub struct RowChanges {
+    /// Key and value of each.
+    bytes: Vec<u8>,
+    rows: Vec<Change>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Change {
+    table: Table,
+    start: usize,
+    key_len: usize,
+    /// `None` for a row to delete.
+    value_len: Option<usize>,
+}
+
+impl RowChanges {
+    /// Puts a row whose value `write` appends.
+    pub fn put_with(&mut self, table: Table, key: &[u8], write: impl FnOnce(&mut Vec<u8>)) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(key);
+        write(&mut self.bytes);
+        let value_len = self.bytes.len() - start - key.len();
+        self.rows.push(Change { table, start, key_len: key.len(), value_len: Some(value_len) });
+    }
+
+    /// Puts a row, or deletes it for `None`.
+    pub fn set(&mut self, table: Table, key: &[u8], value: Option<&[u8]>) {
+        match value {
+            Some(value) => self.put_with(table, key, |bytes| bytes.extend_from_slice(value)),
+            None => {
+                let start = self.bytes.len();
+                self.bytes.extend_from_slice(key);
+                self.rows.push(Change { table, start, key_len: key.len(), value_len: None });
+            }
+        }
+    }
+
+    /// Sorts them by table and key.
+    pub fn sort(&mut self) {
+        let Self { bytes, rows } = self;
+        let key = |row: &Change| bytes.get(row.start..row.start + row.key_len);
+        rows.sort_unstable_by(|one, other| (one.table, key(one)).cmp(&(other.table, key(other))));
+    }
+
+    /// Table, key and value of each; no value for a row to delete.
+    pub fn iter(&self) -> impl Iterator<Item = (Table, &[u8], Option<&[u8]>)> {
+        self.rows.iter().filter_map(|row| {
+            let (key, rest) = self.bytes.get(row.start..)?.split_at_checked(row.key_len)?;
+            let value = match row.value_len {
+                Some(length) => Some(rest.get(..length)?),
+                None => None,
+            };
+            Some((row.table, key, value))
+        })
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// How long their keys and values are together.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
 /// Changes to the tables that bring them to a position.
 #[derive(Clone, Debug, Default)]
 pub struct WriteBack {
     /// The log position that the tables stand at once the changes are in.
     pub position: LogPosition,
-    /// Rows to put, with their values, or to delete. At most one per table and key. Not for [`Table::Messages`].
-    pub rows: Vec<(Table, Vec<u8>, Option<Vec<u8>>)>,
+    /// Rows to put or to delete. At most one per table and key. Not for [`Table::Messages`].
+    pub rows: RowChanges,
     /// Messages recorded since the last write-back, sorted by key, without repetition.
     pub messages: Vec<(u128, Message)>,
 }

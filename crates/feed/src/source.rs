@@ -4,7 +4,7 @@
 //! it. Everything before a damaged place is delivered before the error is.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -58,15 +58,26 @@ pub enum SourceError {
         /// The last line that was read.
         line: u64,
     },
-    /// A compressed file is damaged.
+    /// A compressed stream is damaged. What decompressing gave shortly before that showed may differ from what was sent.
     #[error(
-        "read \"{name}\": its compressed data are damaged (after line {line}). Fetch the file once more and import it again; what was recorded counts once"
+        "read \"{name}\": its compressed data are damaged, which showed after line {line}. A stream can't be checked before it is read, so events before that line may be wrong or in quarantine. Import whole files by their names: those are checked first"
     )]
     Corrupt {
-        /// The file.
+        /// The stream.
         name: String,
         /// The last line that was read.
         line: u64,
+        /// What the decompressor said.
+        #[source]
+        source: io::Error,
+    },
+    /// A compressed file was checked before it was read, and it is damaged or ends in the middle.
+    #[error(
+        "import \"{name}\": its compressed data are damaged or not complete. Nothing of it was recorded; fetch the file once more"
+    )]
+    Unsound {
+        /// The file.
+        name: String,
         /// What the decompressor said.
         #[source]
         source: io::Error,
@@ -182,6 +193,34 @@ impl FileSource {
         }
         let short = path.file_name().map_or_else(|| name.clone(), |name| name.to_string_lossy().into_owned());
         Self::from_reader(file, &short, about.is_file().then_some(about.len()), mapping)
+    }
+
+    /// Checks a compressed file to its end, since a damaged one may give wrong bytes before the damage shows. Anything
+    /// else than a compressed file passes: a pipe can be read only once, and a plain file has no checksum.
+    ///
+    /// # Errors
+    /// [`SourceError::Unsound`], and when the file can't be opened.
+    pub fn check(path: &Path, progress: &mut dyn FnMut(Progress)) -> Result<(), SourceError> {
+        let name = path.display().to_string();
+        let failed = |source| SourceError::Open { name: name.clone(), source };
+        // Opening a pipe would take what is in it.
+        if path.as_os_str() == "-" || !std::fs::metadata(path).map_err(failed)?.is_file() {
+            return Ok(());
+        }
+        let file = File::open(path).map_err(failed)?;
+        let bytes_total = file.metadata().map_err(failed)?.len();
+        let mut stream = decompressed(file).map_err(failed)?;
+        while stream.format.is_compressed() {
+            let bytes = match stream.bytes.fill_buf() {
+                Ok([]) => break,
+                Ok(bytes) => bytes.len(),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(source) => return Err(SourceError::Unsound { name, source }),
+            };
+            stream.bytes.consume(bytes);
+            progress(Progress { bytes_read: stream.read.load(Ordering::Relaxed), bytes_total: Some(bytes_total) });
+        }
+        Ok(())
     }
 
     /// Reads from anything. `name` is for people and stands in reasons; `bytes_total` is for the progress.

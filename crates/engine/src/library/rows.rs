@@ -104,8 +104,7 @@ pub(crate) fn read_deadline(mut bytes: &[u8]) -> Result<(TenantId, Time, Visitor
     read().ok_or(damaged("deadlines"))
 }
 
-pub(crate) fn book_value(book: &Book, mark: &Mark) -> Vec<u8> {
-    let mut value = Vec::with_capacity(512);
+pub(crate) fn write_book(book: &Book, mark: &Mark, value: &mut Vec<u8>) {
     value.push(BOOK_FORMAT);
     value.extend_from_slice(&mark.head.0.to_be_bytes());
     value.extend_from_slice(&mark.armed.map_or(i64::MIN, Time::as_millis).to_be_bytes());
@@ -115,8 +114,7 @@ pub(crate) fn book_value(book: &Book, mark: &Mark) -> Vec<u8> {
     for head in mark.extra_heads.iter().take(usize::from(extra)) {
         value.extend_from_slice(&head.0.to_be_bytes());
     }
-    encode_book(book, &mut value);
-    value
+    encode_book(book, value);
 }
 
 pub(crate) fn read_book(mut bytes: &[u8]) -> Result<(Book, Mark), EngineError> {

@@ -90,8 +90,9 @@ fn every_altered_row_of_the_tables_is_found() {
     engine.write_back().expect("memory does not fail");
     let tables = disk.tables.clone();
     let rewrite = |table, key: &[u8], value: Option<Vec<u8>>| {
-        let rows = vec![(table, key.to_vec(), value)];
-        tables.write_back(WriteBack { position: tables.position(), rows, messages: Vec::new() }).expect("memory");
+        let mut changes = WriteBack { position: tables.position(), ..WriteBack::default() };
+        changes.rows.set(table, key, value.as_deref());
+        tables.write_back(changes).expect("memory");
     };
     for table in [Table::Books, Table::Identifiers, Table::Quarantine, Table::Deadlines] {
         for (key, value) in tables.scan(table, &[], &[], usize::MAX).expect("memory does not fail") {

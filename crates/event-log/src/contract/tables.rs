@@ -4,15 +4,18 @@
 
 use super::TablesHome;
 use crate::position::LogPosition;
-use crate::tables::{Message, Table, Tables, WriteBack};
+use crate::tables::{Message, RowChanges, Table, Tables, WriteBack};
 
 /// A row to put or to delete, borrowed.
 type Change<'a> = (Table, &'a [u8], Option<&'a [u8]>);
 
 /// A write-back that brings the tables to `position` with these rows.
 fn write_back(position: u64, rows: &[Change<'_>]) -> WriteBack {
-    let rows = rows.iter().map(|(table, key, value)| (*table, key.to_vec(), value.map(<[u8]>::to_vec)));
-    WriteBack { position: LogPosition(position), rows: rows.collect(), messages: Vec::new() }
+    let mut write_back = WriteBack { position: LogPosition(position), ..WriteBack::default() };
+    for (table, key, value) in rows {
+        write_back.rows.set(*table, key, *value);
+    }
+    write_back
 }
 
 /// The key of the `number`th message: spread over the whole range, as hashes are.
@@ -118,7 +121,7 @@ pub fn messages_are_found_with_position_and_fingerprint(home: &impl TablesHome) 
     let extremes = [(0, 1, u64::MAX), (7, u64::MAX, 0), (u128::MAX, 3, 4)];
     let message = |(key, position, fingerprint)| (key, Message { position: LogPosition(position), fingerprint });
     let messages = extremes.map(message);
-    let changes = WriteBack { position: LogPosition(3), rows: Vec::new(), messages: messages.to_vec() };
+    let changes = WriteBack { position: LogPosition(3), rows: RowChanges::default(), messages: messages.to_vec() };
     tables.write_back(changes).unwrap();
     let found = tables.find_messages(&[u128::MAX, 1, 7, 0, 7]).unwrap();
     assert_eq!(found, [Some(messages[2].1), None, Some(messages[1].1), Some(messages[0].1), Some(messages[1].1)]);
@@ -130,7 +133,7 @@ pub fn messages_are_found_across_many_write_backs(home: &impl TablesHome) {
     for count in [1, 10, 2_000, 0, 3, 130_000, 1, 110_000, 500, 1, 1, 1] {
         let messages = messages(last + 1, last + count);
         last += count;
-        tables.write_back(WriteBack { position: LogPosition(last), rows: Vec::new(), messages }).unwrap();
+        tables.write_back(WriteBack { position: LogPosition(last), rows: RowChanges::default(), messages }).unwrap();
         assert_eq!(known(&tables, last, last + 1), [(last > 0).then_some(last), None]);
     }
     assert_eq!(known(&tables, 1, last), (1..=last).map(Some).collect::<Vec<_>>());
@@ -142,14 +145,16 @@ pub fn a_message_written_again_has_its_last_value(home: &impl TablesHome) {
     for position in 1..=4 {
         let message = Message { position: LogPosition(position), fingerprint: position };
         let messages = vec![(5, message), (6, message)];
-        tables.write_back(WriteBack { position: LogPosition(position), rows: Vec::new(), messages }).unwrap();
+        tables
+            .write_back(WriteBack { position: LogPosition(position), rows: RowChanges::default(), messages })
+            .unwrap();
         assert_eq!(tables.find_messages(&[6, 5]).unwrap(), [Some(message), Some(message)]);
     }
 }
 
 pub fn no_messages_are_looked_for(home: &impl TablesHome) {
     let tables = home.open();
-    let changes = WriteBack { position: LogPosition(1), rows: Vec::new(), messages: messages(1, 1) };
+    let changes = WriteBack { position: LogPosition(1), rows: RowChanges::default(), messages: messages(1, 1) };
     tables.write_back(changes).unwrap();
     assert_eq!(tables.find_messages(&[]).unwrap(), []);
 }
@@ -182,9 +187,10 @@ pub fn write_back_until(tables: &impl Tables, until: LogPosition) {
 #[must_use]
 pub fn step(from: u64, to: u64) -> WriteBack {
     let own = Table::ALL.into_iter().filter(|table| *table != Table::Messages);
-    let mut rows: Vec<_> = own.map(|table| (table, b"at".to_vec(), Some(to.to_be_bytes().to_vec()))).collect();
-    rows.push((Table::Deadlines, to.to_be_bytes().to_vec(), Some(Vec::new())));
-    rows.push((Table::Deadlines, from.to_be_bytes().to_vec(), None));
+    let mut rows = RowChanges::default();
+    own.for_each(|table| rows.set(table, b"at", Some(&to.to_be_bytes())));
+    rows.set(Table::Deadlines, &to.to_be_bytes(), Some(&[]));
+    rows.set(Table::Deadlines, &from.to_be_bytes(), None);
     WriteBack { position: LogPosition(to), rows, messages: messages(from + 1, to) }
 }
 

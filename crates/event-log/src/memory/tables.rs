@@ -65,11 +65,11 @@ impl Place {
 
 impl Content {
     fn apply(&mut self, changes: WriteBack) {
-        for (table, key, value) in changes.rows {
+        for (table, key, value) in changes.rows.iter() {
             let rows = self.tables.entry(table).or_default();
             match value {
-                Some(value) => rows.insert(key, value),
-                None => rows.remove(&key),
+                Some(value) => rows.insert(key.to_vec(), value.to_vec()),
+                None => rows.remove(key),
             };
         }
         let messages = self.tables.entry(Table::Messages).or_default();

@@ -122,6 +122,7 @@ fn import(
 ) -> anyhow::Result<()> {
     let mut latest: BTreeMap<TenantId, Time> = BTreeMap::new();
     for file in &args.files {
+        check(file)?;
         let source = FileSource::open(file, mapping.clone())?;
         let bar = bytes_bar(source.progress().bytes_total, "importing");
         // Several tenants may share a file; with --tenant all of it must be that one's.
@@ -139,6 +140,17 @@ fn import(
         folder.engine.tick(tenant, at)?;
     }
     Ok(())
+}
+
+/// Checks a compressed file before anything of it is recorded.
+fn check(file: &Path) -> anyhow::Result<()> {
+    let bar = bytes_bar(None, "checking");
+    let checked = FileSource::check(file, &mut |progress| {
+        bar.set_length(progress.bytes_total.unwrap_or_default());
+        bar.set_position(progress.bytes_read);
+    });
+    bar.finish_and_clear();
+    Ok(checked?)
 }
 
 type Decoded = anyhow::Result<(Vec<Entry>, Progress)>;

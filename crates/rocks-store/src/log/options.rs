@@ -4,7 +4,7 @@ use rocksdb::{BlockBasedOptions, Cache, DBCompressionType, Options};
 
 use crate::database;
 
-/// What may be set of a log. In all it takes `memtables × memtable_bytes + cache_bytes` of memory: 208 MiB by default.
+/// What may be set of a log. In all it takes `memtables × memtable_bytes + cache_bytes` of memory: 144 MiB by default.
 #[derive(Clone, Copy, Debug)]
 pub struct LogOptions {
     /// New records are gathered in memory up to this many bytes before they are written out as a file.
@@ -23,7 +23,7 @@ impl Default for LogOptions {
     fn default() -> Self {
         Self {
             memtable_bytes: 64 << 20,
-            memtables: 3,
+            memtables: 2,
             cache_bytes: 16 << 20,
             open_files_max: 384,
             wal_bytes_max: 512 << 20,
