@@ -1,6 +1,7 @@
 //! Tests of the whole engine, in memory: no database, no files.
 
 mod histories;
+mod ordering;
 mod tampering;
 
 use std::sync::Arc;
