@@ -8,10 +8,12 @@ pub mod code;
 mod data;
 mod diagnosis;
 mod envelope;
+mod repeated;
 mod schema;
 mod text;
 
 pub use data::{Amount, Campaign, Contact, Conversion, Device, InteractionData, Page, Product};
+pub use diagnosis::shown;
 pub use envelope::{CloudEvent, InteractionEvent, read, read_envelope};
 pub use lead_domain::policy::Fault;
 pub use schema::interaction_schema;

@@ -192,7 +192,7 @@ impl Engine {
 
     /// Writes back when it is time to.
     pub(crate) fn maybe_write_back(&mut self) -> Result<(), EngineError> {
-        let full = self.library.len() > self.options.books_max.saturating_mul(2);
+        let full = self.library.len() > self.options.books_max.saturating_add(self.options.books_max / 4);
         if self.unwritten >= self.options.write_back_records || full { self.write_back() } else { Ok(()) }
     }
 

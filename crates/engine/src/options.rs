@@ -26,13 +26,14 @@ pub struct EngineOptions {
     /// After how many records the tables are brought up to date. Bounds the replay on opening, and the memory for message
     /// ids (48 bytes each).
     pub write_back_records: u64,
-    /// How many books may stay in memory after a write-back. About 1 KiB each.
+    /// How many books may stay in memory after a write-back, which comes at the latest when there are a quarter more.
+    /// About 1 KiB each.
     pub books_max: usize,
 }
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        Self { clock: Clock::System, write_back_records: 1 << 20, books_max: 250_000 }
+        Self { clock: Clock::System, write_back_records: 1 << 20, books_max: 200_000 }
     }
 }
 

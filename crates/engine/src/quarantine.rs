@@ -33,6 +33,8 @@ pub struct Quarantine {
     pub reason: Quarantined,
     /// Its bytes; `None` when their key was destroyed.
     pub bytes: Option<Vec<u8>>,
+    /// Which part of it was kept, for one that was far too long; for people.
+    pub kept: Option<String>,
     /// Whether it still waits.
     pub state: QuarantineState,
 }
@@ -76,11 +78,13 @@ impl Engine {
         let InputFacts::Quarantined(reason) = entry.facts.input else {
             return Err(EngineError::NotQuarantined { position });
         };
+        let personal = entry.personal.unwrap_or_else(Personal::default);
         Ok(Quarantine {
             position,
             received_at: Time::from_millis(entry.header.received_at),
             reason,
-            bytes: entry.personal.and_then(|personal: Personal| personal.bytes),
+            bytes: personal.bytes,
+            kept: personal.note.map(|note| note.as_str().to_owned()),
             state: if by == 0 { QuarantineState::Held } else { QuarantineState::Released(LogPosition(by)) },
         })
     }

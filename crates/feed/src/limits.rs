@@ -1,7 +1,7 @@
 //! What an event may measure. What breaks a limit is quarantined with its own code.
 
 use lead_domain::{Period, Time};
-use proto_events::cloud_event::{Fault, InteractionEvent, Scalar, code};
+use proto_events::cloud_event::{Fault, InteractionEvent, Scalar, code, shown};
 
 use crate::content::{TextField, texts};
 
@@ -71,13 +71,12 @@ impl Limits {
                 return Err(Fault::new("data.attributes", code::MISSING_FIELD, "An attribute needs a name."));
             }
             self.check_text("data.attributes", name.as_str(), self.text_characters_max)?;
-            match value {
-                Scalar::Text(text) => {
-                    self.check_text("data.attributes", text.as_str(), self.text_characters_max)?;
-                }
-                Scalar::Decimal(number) => self.check_text("data.attributes", number, self.text_characters_max)?,
-                Scalar::Null | Scalar::Bool(_) | Scalar::Integer(_) => {}
-            }
+            let checked = match value {
+                Scalar::Text(text) => self.check_text("data.attributes", text.as_str(), self.text_characters_max),
+                Scalar::Decimal(number) => self.check_text("data.attributes", number, self.text_characters_max),
+                Scalar::Null | Scalar::Bool(_) | Scalar::Integer(_) => Ok(()),
+            };
+            checked.map_err(|fault| Fault { path: format!("data.attributes.{}", shown(name.as_str())), ..fault })?;
         }
         Ok(())
     }

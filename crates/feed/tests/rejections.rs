@@ -140,7 +140,7 @@ fn every_bad_event_has_its_code_and_path() {
             "data.attributes",
         ),
         ("a long text", json!({ "data.skill": long }), code::STRING_TOO_LONG, "data.skill"),
-        ("a long attribute", json!({ "data.attributes": { "a": long } }), code::STRING_TOO_LONG, "data.attributes"),
+        ("a long attribute", json!({ "data.attributes": { "a": long } }), code::STRING_TOO_LONG, "data.attributes.a"),
         (
             "a long address",
             json!({ "data.page": { "url": "x".repeat(2_049) } }),
@@ -181,6 +181,26 @@ fn bytes_that_are_no_event_have_their_code() {
     ];
     for (bytes, code) in cases {
         assert_eq!(rejected(bytes).facts.code.as_str(), code, "{}", String::from_utf8_lossy(bytes));
+    }
+}
+
+#[test]
+fn a_repeated_field_is_named_with_the_object_that_it_stands_in() {
+    let envelope = r#""specversion":"1.0","id":"1","source":"/shop","type":"leadfold.interaction.v1","time":"2026-03-01T09:30:00Z""#;
+    let data = r#""channel":"web","action":"a","visitor_id":"c""#;
+    let cases = [
+        (format!(r#"{{{envelope},"id":"2","data":{{{data}}}}}"#), "id"),
+        (format!(r#"{{{envelope},"data":{{{data},"visitor_id":"d"}}}}"#), "data.visitor_id"),
+        (format!(r#"{{{envelope},"data":{{{data},"product":{{"id":"1","id":"2"}}}}}}"#), "data.product.id"),
+        (format!(r#"{{{envelope},"data":{{{data},"attributes":{{"plan":1,"plan":2}}}}}}"#), "data.attributes.plan"),
+        (
+            format!(r#"{{{envelope},"data":{{{data},"attributes":{{"a@b.example":1,"a@b.example":2}}}}}}"#),
+            "data.attributes.?",
+        ),
+    ];
+    for (event, path) in cases {
+        let facts = rejected(event.as_bytes()).facts;
+        assert_eq!((facts.code.as_str(), facts.path.as_str()), (code::REPEATED_FIELD, path));
     }
 }
 

@@ -47,9 +47,8 @@ impl Projection for Listing {
             // Names, addresses and free attributes can't be seen from outside.
             InputRef::Interaction(_) => true,
             InputRef::Other(InputFacts::Command(StoredCommand { ask, .. })) => match ask {
-                AskV1::AddNote(_) | AskV1::SetAttributes(..) => true,
+                AskV1::AddNote(_) | AskV1::SetAttributes(..) | AskV1::CloseLead(..) => true,
                 AskV1::OpenLead(..)
-                | AskV1::CloseLead(..)
                 | AskV1::ConvertLead(..)
                 | AskV1::WithdrawConversion(..)
                 | AskV1::ReopenLead(_)

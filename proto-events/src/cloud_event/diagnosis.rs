@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::envelope::CloudEvent;
 use super::text::Str;
-use super::{EVENT_TYPE, Fault, code};
+use super::{EVENT_TYPE, Fault, code, repeated};
 
 /// What a field holds.
 #[derive(Clone, Copy)]
@@ -96,19 +96,19 @@ pub(super) fn event(bytes: &[u8], error: &serde_json::Error) -> Fault {
             _ => Ok(()),
         }
     });
-    found.err().unwrap_or_else(|| unnamed("", error))
+    found.err().unwrap_or_else(|| unnamed(bytes, "", error))
 }
 
 /// What is wrong with an event whose data don't matter.
 pub(super) fn envelope(bytes: &[u8], error: &serde_json::Error) -> Fault {
     let found = json_object(bytes).and_then(|event| walk_envelope(&event));
-    found.err().unwrap_or_else(|| unnamed("", error))
+    found.err().unwrap_or_else(|| unnamed(bytes, "", error))
 }
 
 /// What is wrong with the bytes of `data_base64`.
 pub(super) fn data(bytes: &[u8], error: &serde_json::Error) -> Fault {
     let found = json(bytes, "data_base64").and_then(|data| walk(&data, "data", Shape::Object(DATA)));
-    found.err().unwrap_or_else(|| unnamed("data", error))
+    found.err().unwrap_or_else(|| unnamed(bytes, "data", error))
 }
 
 /// Checks what the specification demands of every event: version, id, source and type are there, the data are JSON.
@@ -248,17 +248,17 @@ fn walk_object(object: &Map<String, Value>, path: &str, fields: &[Field]) -> Res
 }
 
 /// A key that somebody else chose, if it looks like one: anything else might be a value in the wrong place.
-fn shown(key: &str) -> &str {
+#[must_use]
+pub fn shown(key: &str) -> &str {
     let plain = key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
     if plain && (1..=64).contains(&key.len()) { key } else { "?" }
 }
 
 /// A fault that the shapes don't show: a key that stands twice, or a nesting that is too deep.
-fn unnamed(path: &str, error: &serde_json::Error) -> Fault {
-    let text = error.to_string();
-    // Only known keys are quoted so, and the name of a known key is no secret.
-    if let Some(name) = text.strip_prefix("duplicate field `").and_then(|rest| rest.split('`').next()) {
-        return Fault::new(name, code::REPEATED_FIELD, "The field is there twice.");
+fn unnamed(bytes: &[u8], path: &str, error: &serde_json::Error) -> Fault {
+    if error.to_string().starts_with("duplicate field `") {
+        let path = repeated::path(bytes, path).unwrap_or_default();
+        return Fault::new(path, code::REPEATED_FIELD, "The field is there twice.");
     }
     match error.classify() {
         serde_json::error::Category::Data => Fault::new(path, code::WRONG_TYPE, "A value is not of the right type."),

@@ -176,11 +176,17 @@ fn sale(sent: &Conversion<'_>, tenant: &Tenant, hasher: &mut Hasher) -> Result<S
 /// Sorts the attributes by name and refuses one that is there twice.
 fn sort(attributes: &mut Attributes<'_>) -> Result<(), Fault> {
     attributes.0.sort_by(|(a, _), (b, _)| a.cmp(b));
-    let repeated = attributes.0.windows(2).any(|pair| matches!(pair, [(a, _), (b, _)] if a == b));
-    if repeated {
-        return Err(Fault::new("data.attributes", code::REPEATED_FIELD, "An attribute is there twice."));
+    let repeated = attributes.0.windows(2).find_map(|pair| match pair {
+        [(a, _), (b, _)] if a == b => Some(a),
+        _ => None,
+    });
+    match repeated {
+        None => Ok(()),
+        Some(name) => {
+            let path = format!("data.attributes.{}", cloud_event::shown(name.as_str()));
+            Err(Fault::new(path, code::REPEATED_FIELD, "An attribute is there twice."))
+        }
     }
-    Ok(())
 }
 
 /// What conditions look at goes into the facts, everything else into the personal part; both stay sorted.

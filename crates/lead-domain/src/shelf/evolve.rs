@@ -152,7 +152,7 @@ impl Shelf {
             version: 1,
         };
         if let Err(place) = book.leads.binary_search_by_key(lead, |lead| lead.id) {
-            book.leads.insert(place, opened);
+            insert_tight(&mut book.leads, place, opened);
         }
     }
 
@@ -206,14 +206,10 @@ impl Shelf {
         }
         let Some(lead) = self.lead_mut(*id) else { return };
         lead.version = lead.version.saturating_add(1);
-        lead.conversions.push(Conversion {
-            interaction: *interaction,
-            at: *at,
-            value: *value,
-            rgus: *rgus,
-            order: *order,
-            withdrawn: false,
-        });
+        let (interaction, at, value, rgus, order) = (*interaction, *at, *value, *rgus, *order);
+        let sale = Conversion { interaction, at, value, rgus, order, withdrawn: false };
+        let end = lead.conversions.len();
+        insert_tight(&mut lead.conversions, end, sale);
     }
 
     fn withdraw_conversion(&mut self, id: LeadId, order: Option<OrderKey>) {
@@ -263,8 +259,17 @@ impl Shelf {
 fn insert_held(book: &mut Book, held: Held) {
     match book.identifiers.binary_search_by_key(&held.identifier, |held| held.identifier) {
         Ok(_) => {}
-        Err(place) => book.identifiers.insert(place, held),
+        Err(place) => insert_tight(&mut book.identifiers, place, held),
     }
+}
+
+/// Inserts at a place that is there. Most books stay small and there are hundreds of thousands of them, so a list grows
+/// by half of itself instead of starting with room for four.
+fn insert_tight<T>(list: &mut Vec<T>, place: usize, item: T) {
+    if list.len() == list.capacity() {
+        list.reserve_exact(1 + list.len() / 2);
+    }
+    list.insert(place, item);
 }
 
 /// `restored` and everyone who was merged into it, directly or not.

@@ -132,6 +132,9 @@ fn retry(folder: &mut Folder, position: LogPosition, repaired: Option<&std::path
     if quarantine.state != QuarantineState::Held {
         bail!(EngineError::NotQuarantined { position });
     }
+    if let (None, Some(kept)) = (repaired, &quarantine.kept) {
+        bail!("cannot retry input {position}: only {kept} were kept; name the repaired input with --with");
+    }
     let bytes = match repaired {
         Some(path) => std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?,
         None => quarantine.bytes.with_context(|| format!("cannot retry input {position}: its key was destroyed"))?,

@@ -1,7 +1,7 @@
 //! Events about leads and orphans.
 
 use lead_domain::event::{AttachReason, OrphanReason};
-use lead_domain::{Event, IdentifierKey, InteractionId, LeadId, Time, VisitorId};
+use lead_domain::{CloseCause, Event, IdentifierKey, InteractionId, LeadId, Time, VisitorId};
 use projector::{FoldError, Park};
 
 use super::Setting;
@@ -97,11 +97,15 @@ impl Listing {
         let Some(id) = event.leads().first().copied() else { return Ok(()) };
         let recorded_at = Time::from_millis(setting.header.occurred_at);
         let lead = self.named(setting, id)?;
+        let note = setting.personal.and_then(|personal| personal.note.as_ref());
         match event {
             Event::ConversionRecorded { value, rgus, .. } => lead.add_sale(*value, *rgus),
             Event::ConversionWithdrawn { value, rgus, .. } => lead.withdraw_sale(*value, *rgus),
             Event::LeadClosed { cause, at, reason, .. } => {
                 lead.set_closing(Some(Closing { cause: *cause, at: *at, reason: reason.clone() }));
+                if let Some(note) = note.filter(|_| *cause == CloseCause::Operator) {
+                    lead.add_note(note.as_str(), recorded_at);
+                }
             }
             Event::LeadReopened { deadline, .. } => {
                 lead.set_closing(None);
@@ -117,7 +121,7 @@ impl Listing {
                 lead.changed.names = true;
             }
             Event::NoteAdded { .. } => {
-                if let Some(note) = setting.personal.and_then(|personal| personal.note.as_ref()) {
+                if let Some(note) = note {
                     lead.add_note(note.as_str(), recorded_at);
                 }
             }

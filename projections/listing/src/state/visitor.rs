@@ -91,6 +91,10 @@ impl VisitorState {
     /// It is known by one more identifier.
     pub(crate) fn know(&mut self, known: Known) {
         if !self.holds(Identifier { kind: known.kind, key: IdentifierKey(known.key) }) {
+            if self.identifiers.len() == self.identifiers.capacity() {
+                // Most are known by one or two.
+                self.identifiers.reserve_exact(1 + self.identifiers.len() / 2);
+            }
             self.identifiers.push(known);
         }
     }

@@ -92,9 +92,11 @@ fn operators_close_reopen_assign_and_change_types() {
     let id = lead_id(1, 1);
     world.commanded(2, Command::AssignLead { lead: id, owner: Some("olga".into()) });
     world.commanded(3, Command::ChangeLeadType { lead: id, lead_type: "tablets".into() });
-    world.commanded(4, Command::CloseLead { lead: id, reason: "not_interested".into() });
+    let personal = Personal { note: Some("bought elsewhere".into()), ..Personal::default() };
+    world.asked(4, Command::CloseLead { lead: id, reason: "not_interested".into() }, personal).unwrap();
     let reader = world.followed();
     let row = lead(&reader, 1, 1);
+    assert_eq!(row.notes.iter().map(|note| note.text.as_str()).collect::<Vec<_>>(), ["bought elsewhere"]);
     assert_eq!(row.close_reason.as_deref(), Some("not_interested"));
     assert_eq!(
         (row.owner.as_deref(), row.lead_type.as_str(), row.closed_at),

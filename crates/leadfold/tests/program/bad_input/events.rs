@@ -64,7 +64,7 @@ fn cases() -> Vec<Case> {
         (Box::new(data("email", json!(SECRET))), "bad_email", "data.email"),
         (Box::new(data("phone", json!(SECRET))), "bad_phone", "data.phone"),
         (Box::new(data("attributes", json!(many))), "too_many_attributes", "data.attributes"),
-        (Box::new(data("attributes", json!({ "a": SECRET.repeat(40) }))), "string_too_long", "data.attributes"),
+        (Box::new(data("attributes", json!({ "a": SECRET.repeat(40) }))), "string_too_long", "data.attributes.a"),
         (Box::new(data("attributes", json!({ "a": "x".repeat(10 << 20) }))), "event_too_large", ""),
         (
             Box::new(data("conversion", sale(json!({ "amount": 1, "currency": "EURO" })))),
@@ -197,6 +197,19 @@ fn holds(folder: &Path, bytes: &[u8]) -> bool {
         }
         fs::read(path).unwrap().windows(bytes.len()).any(|window| window == bytes)
     })
+}
+
+#[test]
+fn an_input_that_was_kept_in_part_is_not_retried_as_if_it_were_whole() {
+    let (folder, _) = shop();
+    let long = good(0).with("attributes", json!({ "a": "x".repeat(3 << 20) }));
+    folder.write("long.ndjson", crate::support::event::lines([long]));
+    folder.import("long.ndjson");
+    let id = quarantined(&folder, "held")[0]["id"].as_u64().unwrap();
+    let sentence = on(&folder, id, &["retry"]).failed(1).to_owned();
+    assert!(sentence.contains("only the first 1048576 of 3") && sentence.contains("--with"), "{sentence}");
+    folder.write("repaired.json", good(1).0.to_string());
+    assert_eq!(on(&folder, id, &["retry", "--with", "repaired.json"]).code, Some(0));
 }
 
 #[test]

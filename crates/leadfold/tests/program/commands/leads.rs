@@ -37,7 +37,8 @@ fn steps() -> Vec<Step> {
             &["close", "--reason", "not_interested", "--note", "bought elsewhere"],
             &["lead_closed"],
             json!({ "status": "closed", "close_cause": "operator", "close_reason": "not_interested",
-                "closed_at": hour(7) }),
+                "closed_at": hour(7),
+                "notes": [{ "at": hour(7), "text": "call back on Tuesday" }, { "at": hour(7), "text": "bought elsewhere" }] }),
         ),
         step(
             &["reopen"],
