@@ -36,6 +36,8 @@ pub struct KeyVault {
     path: PathBuf,
     /// Set by writes, taken by the next sync.
     unsynced: AtomicBool,
+    /// Held while writing slots: slots between new ones are written again as they are.
+    writing: Mutex<()>,
     /// Held while syncing, so that nobody takes another thread's sync in progress for done.
     syncing: Mutex<()>,
     poisoned: AtomicBool,
@@ -80,6 +82,7 @@ impl KeyVault {
             slots,
             path,
             unsynced: AtomicBool::new(false),
+            writing: Mutex::new(()),
             syncing: Mutex::new(()),
             poisoned: AtomicBool::new(false),
         }
@@ -107,9 +110,9 @@ impl KeyVault {
             blocks.push((*number, slot::live(&self.cipher, self.id, *number, (&Nonce(nonce), &key))));
         }
         blocks.sort_unstable_by_key(|(number, _)| *number);
-        self.check_free(&blocks)?;
-        for run in runs(&blocks) {
-            self.write(run)?;
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        for (first, blocks) in self.filled(&blocks)? {
+            self.write(first, &blocks)?;
         }
         Ok(keys)
     }
@@ -145,7 +148,9 @@ impl KeyVault {
     /// When the slot can't be written; it may be destroyed or not, so destroy it again after opening again.
     pub fn destroy(&self, number: u64) -> Result<(), VaultError> {
         check_range(number)?;
-        self.write(&[(number, slot::destroyed())])?;
+        let writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.write(number, &[slot::destroyed()])?;
+        drop(writing);
         self.sync()
     }
 
@@ -155,29 +160,35 @@ impl KeyVault {
         *self.identifier_key
     }
 
-    /// Checks that no number is there twice and none was destroyed.
-    fn check_free(&self, blocks: &[(u64, Block)]) -> Result<(), VaultError> {
-        for ((number, _), (next, _)) in blocks.iter().zip(blocks.iter().skip(1)) {
-            if number == next {
+    /// The parts of the file that the new slots stand in, with them, once it is clear that no number is there twice and
+    /// none was destroyed.
+    fn filled(&self, new: &[(u64, Block)]) -> Result<Vec<(u64, Vec<Block>)>, VaultError> {
+        let mut parts = Vec::new();
+        for span in spans(new) {
+            let (Some((first, _)), Some((last, _))) = (span.first(), span.last()) else { continue };
+            let length = usize::try_from(last - first + 1).unwrap_or(usize::MAX);
+            let mut blocks = self.slots.read(*first, length).map_err(|source| self.storage("read", source))?;
+            let mut wanted = span.iter().peekable();
+            for (number, place) in (*first..).zip(&mut blocks) {
+                if let Some((_, block)) = wanted.next_if(|(wanted, _)| *wanted == number) {
+                    if slot::is_destroyed(place) {
+                        return Err(VaultError::Destroyed { number });
+                    }
+                    *place = *block;
+                }
+            }
+            if let Some((number, _)) = wanted.next() {
                 return Err(VaultError::Repeated { number: *number });
             }
+            parts.push((*first, blocks));
         }
-        for run in runs(blocks) {
-            let Some((first, _)) = run.first() else { continue };
-            let found = self.slots.read(*first, run.len()).map_err(|source| self.storage("read", source))?;
-            if let Some((number, _)) = (*first..).zip(found).find(|(_, slot)| slot::is_destroyed(slot)) {
-                return Err(VaultError::Destroyed { number });
-            }
-        }
-        Ok(())
+        Ok(parts)
     }
 
-    /// Writes slots with consecutive numbers.
-    fn write(&self, run: &[(u64, Block)]) -> Result<(), VaultError> {
+    /// Writes slots from `first` on. Whoever calls it holds `writing`.
+    fn write(&self, first: u64, blocks: &[Block]) -> Result<(), VaultError> {
         self.check_sound()?;
-        let Some((first, _)) = run.first() else { return Ok(()) };
-        let blocks: Vec<_> = run.iter().map(|(_, block)| *block).collect();
-        self.slots.write(*first, &blocks).map_err(|source| self.poison("write to", source))?;
+        self.slots.write(first, blocks).map_err(|source| self.poison("write to", source))?;
         self.unsynced.store(true, Ordering::Release);
         Ok(())
     }
@@ -202,9 +213,9 @@ impl fmt::Debug for KeyVault {
     }
 }
 
-/// The parts of consecutive numbers.
-fn runs(blocks: &[(u64, Block)]) -> impl Iterator<Item = &[(u64, Block)]> {
-    blocks.chunk_by(|(number, _), (next, _)| number + 1 == *next)
+/// The parts whose numbers stand so close that one write takes them all: visitors' numbers are every second one.
+fn spans(blocks: &[(u64, Block)]) -> impl Iterator<Item = &[(u64, Block)]> {
+    blocks.chunk_by(|(number, _), (next, _)| next - number <= 2)
 }
 
 fn check_range(number: u64) -> Result<(), VaultError> {

@@ -91,6 +91,19 @@ fn a_destroyed_key_stays_destroyed() {
 }
 
 #[test]
+fn keys_between_new_ones_stay_what_they_are() {
+    for (vault, _folder) in vaults() {
+        let kept = vault.create_many(&[3, 7]).unwrap();
+        vault.destroy(5).unwrap();
+        let new = vault.create_many(&[8, 2, 4, 6]).unwrap();
+        assert!(same(&kept[0], &live(&vault, 3)) && same(&kept[1], &live(&vault, 7)));
+        assert!(same(&new[0], &live(&vault, 8)) && same(&new[1], &live(&vault, 2)));
+        assert!(matches!(vault.get(5).unwrap(), KeySlot::Destroyed));
+        assert!(matches!(vault.get(9).unwrap(), KeySlot::Empty));
+    }
+}
+
+#[test]
 fn destroying_leaves_nothing_of_the_key_in_the_file() {
     let folder = tempdir().unwrap();
     let vault = open(&folder);
