@@ -115,14 +115,8 @@ fn is_table_damage(error: &TableError) -> bool {
 }
 
 fn is_vault_damage(error: &VaultError) -> bool {
-    matches!(
-        error,
-        VaultError::HeaderDamaged
-            | VaultError::SlotDamaged { .. }
-            | VaultError::NewerFormat { .. }
-            | VaultError::MasterMissing { .. }
-            | VaultError::WrongMaster
-    )
+    // A master key that is missing or another one is the caller's to bring; nothing stored is damaged.
+    matches!(error, VaultError::HeaderDamaged | VaultError::SlotDamaged { .. } | VaultError::NewerFormat { .. })
 }
 
 fn is_listing_damage(error: &ListingError) -> bool {

@@ -52,14 +52,12 @@ pub struct Park {
 
 /// The store of a model failed. What was folded since the last commit is lost; the model stands at its checkpoint.
 #[derive(Debug, Error)]
-#[error("{doing} the model")]
-pub struct ModelError {
-    /// What was being done: "read", "write to", "index" …
-    pub doing: &'static str,
-    /// What the store said, and what to do about it.
+#[error("{0}")]
+pub struct ModelError(
+    /// What was being done, what the store said, and what to do about it.
     #[source]
-    pub source: Box<dyn Error + Send + Sync>,
-}
+    pub Box<dyn Error + Send + Sync>,
+);
 
 /// A pure fold into a read model.
 ///

@@ -39,7 +39,7 @@ impl Projection for Listing {
             return Ok(Checkpoint::default());
         }
         let state = store::read_state(&self.connection, self.file());
-        state.map(|state| state.checkpoint).map_err(|source| ModelError { doing: "read", source: Box::new(source) })
+        state.map(|state| state.checkpoint).map_err(|source| ModelError(Box::new(source)))
     }
 
     fn wants_personal(&self, _: &Header, input: InputRef<'_>) -> bool {
@@ -66,7 +66,7 @@ impl Projection for Listing {
 
     fn fold(&mut self, recorded: &Recorded<'_>) -> Result<(), FoldError> {
         let Recorded { header, input, events, personal } = *recorded;
-        self.renew_loading().map_err(|source| ModelError { doing: "begin", source: Box::new(source) })?;
+        self.renew_loading().map_err(|source| ModelError(Box::new(source)))?;
         self.pending_bytes += u64::from(header.facts_len) + u64::from(header.personal_len);
         let interaction = match input {
             InputRef::Interaction(interaction) => Some(interaction),
@@ -98,11 +98,11 @@ impl Projection for Listing {
     }
 
     fn prepare(&mut self, behind: u64) -> Result<(), ModelError> {
-        self.prepare_for(behind).map_err(|source| ModelError { doing: "prepare", source: Box::new(source) })
+        self.prepare_for(behind).map_err(|source| ModelError(Box::new(source)))
     }
 
     fn settle(&mut self, behind: u64) -> Result<(), ModelError> {
-        self.settle_near(behind).map_err(|source| ModelError { doing: "index", source: Box::new(source) })
+        self.settle_near(behind).map_err(|source| ModelError(Box::new(source)))
     }
 }
 

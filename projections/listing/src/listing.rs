@@ -334,7 +334,7 @@ impl Listing {
     /// The error of a failed step, for the projector.
     pub(crate) fn failed(&self, doing: &'static str, source: rusqlite::Error) -> ModelError {
         let source = Concerning { doing, path: self.file() }.store(source);
-        ModelError { doing, source: Box::new(source) }
+        ModelError(Box::new(source))
     }
 
     /// The file that is written to.
@@ -348,7 +348,7 @@ impl Listing {
             RowError::Sqlite(source) => about.store(source),
             RowError::Damaged => about.damaged(),
         };
-        FoldError::Model(ModelError { doing: "read", source: Box::new(source) })
+        FoldError::Model(ModelError(Box::new(source)))
     }
 }
 

@@ -67,7 +67,9 @@ pub(crate) fn run(args: &ImportArgs, settings: &Settings) -> anyhow::Result<()> 
             settled?;
         }
     }
-    let open = open_leads(&folder, &followed?)?;
+    let followed =
+        followed.context("cannot list the leads (what was recorded is safe, and the next command lists it)")?;
+    let open = open_leads(&folder, &followed)?;
     let summary = summary(folder.engine.counts(), open, folder.engine.head().position.0, started);
     folder.close()?;
     if settings.json { json_line(&summary) } else { print(&summary) }
