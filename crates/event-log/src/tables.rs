@@ -127,7 +127,8 @@ impl RowChanges {
     pub fn sort(&mut self) {
         let Self { bytes, rows } = self;
         let key = |row: &Change| bytes.get(row.start..row.start + row.key_len);
-        rows.sort_unstable_by(|one, other| (one.table, key(one)).cmp(&(other.table, key(other))));
+        // They come as a few sorted runs, which the stable sort finds.
+        rows.sort_by(|one, other| (one.table, key(one)).cmp(&(other.table, key(other))));
     }
 
     /// Table, key and value of each; no value for a row to delete.

@@ -67,7 +67,7 @@ pub struct Listing {
     pub(crate) orphans: FxHashMap<u64, PendingOrphan>,
     pub(crate) duplicates: Vec<PendingDuplicate>,
     pub(crate) policies: BTreeMap<u32, PendingPolicy>,
-    /// Of the records folded since the last commit.
+    /// Of the records folded since the last commit; while loading, about of those whose rows are in memory.
     pub(crate) pending_bytes: u64,
     /// Leads opened since the last commit.
     pub(crate) pending_leads: u64,

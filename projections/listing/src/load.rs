@@ -103,6 +103,9 @@ impl Listing {
             self.write_small()?;
             self.forget_small();
         }
+        if by_bytes {
+            self.pending_bytes = 0;
+        }
         Ok(())
     }
 
