@@ -361,14 +361,14 @@ fn first_letter(line: &[u8]) -> Option<u8> {
     line.iter().copied().find(|byte| !byte.is_ascii_whitespace())
 }
 
-/// Whether the first two lines have the same separators, and at least one.
+/// Whether the first two lines have separators; a damaged second row may have fewer or more than the header.
 fn looks_like_table(chunk: &Chunk) -> bool {
     let separators = |(range, _): &(std::ops::Range<usize>, Line)| {
         let line = chunk.bytes.get(range.clone()).unwrap_or_default();
         line.iter().filter(|byte| b",;\t".contains(byte)).count()
     };
     match chunk.lines.as_slice() {
-        [header, row, ..] => separators(header) > 0 && separators(header) == separators(row),
+        [header, row, ..] => separators(header) > 0 && separators(row) > 0,
         _ => false,
     }
 }

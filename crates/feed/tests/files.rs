@@ -212,6 +212,7 @@ fn files_of_another_kind_say_what_is_right() {
     says(TABLE.lines().next().unwrap().as_bytes(), Some(MAPPING), "holds no events");
     says(b"[\n{}\n]", None, "JSON array");
     says(TABLE.as_bytes(), None, "--mapping");
+    says(b"user_id,event,time\na,b\n", None, "--mapping");
     says(b"PK\x03\x04....", None, "ZIP");
     says(b"\xff\xfea\0", None, "UTF-16");
     says(
