@@ -31,7 +31,7 @@ const BATCH_ROW_BYTES: usize = 48;
 
 /// Tables in a folder of their own. One process at a time.
 ///
-/// A write-back takes about twice its size of memory besides the caller's copy until it is on disk. Closing writes out
+/// A write-back takes about twice its size of memory until it is on disk. Closing writes out
 /// what is not yet durable, but nothing depends on it.
 pub struct RocksTables {
     db: DB,

@@ -106,10 +106,10 @@ impl<S> Cache<S> {
         mut write: impl FnMut(&S, bool) -> Result<(), E>,
     ) -> Result<usize, E> {
         let excess = self.rows.len().saturating_sub(keep);
-        let mut by_use: Vec<_> = self.rows.iter().map(|(key, slot)| (!done(&slot.state), slot.used, *key)).collect();
-        if excess == 0 || excess > by_use.len() {
+        if excess == 0 {
             return Ok(0);
         }
+        let mut by_use: Vec<_> = self.rows.iter().map(|(key, slot)| (!done(&slot.state), slot.used, *key)).collect();
         by_use.select_nth_unstable(excess - 1);
         let mut leaving: Vec<u64> = by_use.into_iter().take(excess).map(|(_, _, key)| key).collect();
         leaving.sort_unstable();

@@ -60,7 +60,16 @@ impl Projection for Listing {
                 | AskV1::UnmergeVisitor(..)
                 | AskV1::SettleDuplicate(..) => false,
             },
-            InputRef::Other(_) => false,
+            InputRef::Other(InputFacts::Interaction(_)) => true,
+            InputRef::Other(
+                InputFacts::Policy(_)
+                | InputFacts::Tick
+                | InputFacts::Deadline
+                | InputFacts::Quarantined(_)
+                | InputFacts::Conflict(_)
+                | InputFacts::Released(_)
+                | InputFacts::StateRoot(_),
+            ) => false,
         }
     }
 

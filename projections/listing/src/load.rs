@@ -111,8 +111,8 @@ impl Listing {
 
     /// Puts the loaded model, which has been written to its end, in its place.
     pub(crate) fn finish_loading(&mut self) -> Result<(), ListingError> {
-        self.renew_loading()?;
-        let Some(loading) = self.loading.take() else { return Ok(()) };
+        // A spoilt one holds nothing that could take a model's place.
+        let Some(loading) = self.loading.take_if(|loading| !loading.is_spoilt) else { return Ok(()) };
         let finished = self.put_in_place(&loading.path);
         if finished.is_err() {
             self.loading = Some(Loading { is_spoilt: true, ..loading });

@@ -6,7 +6,8 @@
 //! held is overwritten.
 //!
 //! A model that is loaded from its beginning stands beside the one in use, without a journal and in one transaction:
-//! a crash leaves a file that nobody opens, and the load begins anew.
+//! a crash leaves a file that nobody opens, and the load begins anew. Sorting more for its indexes than the page cache
+//! holds goes through unnamed temporary files, where SQLite puts them (`SQLITE_TMPDIR`), so that memory stays bounded.
 
 mod schema;
 
@@ -76,7 +77,6 @@ pub(crate) fn open_writer(path: &Path) -> Result<Connection, ListingError> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     if is_empty(&connection).map_err(|source| about.store(source))? {
         connection.pragma_update(None, "page_size", PAGE_BYTES).map_err(|source| about.store(source))?;
-        connection.pragma_update(None, "journal_mode", "WAL").map_err(|source| about.store(source))?;
         create(&mut connection).map_err(|source| about.store(source))?;
     }
     check_identity(&connection, path)?;

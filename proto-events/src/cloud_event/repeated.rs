@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use super::diagnosis::shown;
 
@@ -11,7 +11,7 @@ use super::diagnosis::shown;
 pub(super) fn path(bytes: &[u8], outer: &str) -> Option<String> {
     let mut found = None;
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    // Whatever else is wrong with the text is not looked for here.
+    // It ends with an error once a key is found, and whatever else is wrong with the text is not looked for here.
     let _ = Walk { path: outer, found: &mut found }.deserialize(&mut reader);
     found
 }
@@ -43,13 +43,10 @@ impl<'de> Visitor<'de> for Walk<'_> {
             let dot = if self.path.is_empty() { "" } else { "." };
             let path = format!("{}{dot}{}", self.path, shown(&key));
             if !keys.insert(key) {
-                self.found.get_or_insert(path);
-                object.next_value::<IgnoredAny>()?;
-            } else if self.found.is_none() {
-                object.next_value_seed(Walk { path: &path, found: self.found })?;
-            } else {
-                object.next_value::<IgnoredAny>()?;
+                *self.found = Some(path);
+                return Err(A::Error::custom("found"));
             }
+            object.next_value_seed(Walk { path: &path, found: self.found })?;
         }
         Ok(())
     }

@@ -206,8 +206,14 @@ impl Shelf {
         }
         let Some(lead) = self.lead_mut(*id) else { return };
         lead.version = lead.version.saturating_add(1);
-        let (interaction, at, value, rgus, order) = (*interaction, *at, *value, *rgus, *order);
-        let sale = Conversion { interaction, at, value, rgus, order, withdrawn: false };
+        let sale = Conversion {
+            interaction: *interaction,
+            at: *at,
+            value: *value,
+            rgus: *rgus,
+            order: *order,
+            withdrawn: false,
+        };
         let end = lead.conversions.len();
         insert_tight(&mut lead.conversions, end, sale);
     }

@@ -250,9 +250,10 @@ fn follow(data: &Path, parts: &Parts, fresh: &Receiver<Vec<FreshBatch>>, expecte
     projector.expect(expected)?;
     for batch in fresh.iter().flatten() {
         for record in batch.records() {
-            let parts = record.open()?;
             let FreshRecord { header, chain, events, .. } = record;
-            let recorded = Recorded { header, input: parts.input(), events, personal: parts.personal() };
+            let opened = record.open();
+            let opened = opened.with_context(|| format!("cannot list the record at position {}", header.position))?;
+            let recorded = Recorded { header, input: opened.input(), events, personal: opened.personal() };
             projector.take_fresh(&recorded, chain)?;
         }
     }
