@@ -1,0 +1,3 @@
+//! API keys: who may do what, for which tenant.
+
+#![forbid(unsafe_code)]

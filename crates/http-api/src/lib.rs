@@ -1,0 +1,3 @@
+//! Leadfold over HTTP.
+
+#![forbid(unsafe_code)]

@@ -1,0 +1,3 @@
+//! The feed that a JetStream stream is.
+
+#![forbid(unsafe_code)]

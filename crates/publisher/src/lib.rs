@@ -1,0 +1,3 @@
+//! Lead events out.
+
+#![forbid(unsafe_code)]

@@ -1,0 +1,3 @@
+//! The engine at work.
+
+#![forbid(unsafe_code)]
