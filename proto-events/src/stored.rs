@@ -1,6 +1,6 @@
 //! Records as they are stored: what the facts and the personal part of a record hold, and their codec.
 //!
-//! The types here are the newest shapes. [`v1`] holds the frozen shapes of format 1; a later version adds a module with
+//! The types here are the newest shapes. [`v1`] and [`v2`] hold the frozen shapes of their versions; a later version adds a module with
 //! its own frozen shapes and a `From` step upward, and records of every version stay readable for ever. The log is never
 //! rewritten.
 //!
@@ -14,6 +14,7 @@
 pub mod book;
 mod convert;
 pub mod v1;
+pub mod v2;
 
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
 use compact_str::CompactString;
@@ -22,10 +23,11 @@ use thiserror::Error;
 
 use crate::text::Text;
 pub use v1::{
-    AttributeV1 as Attribute, CampaignV1 as Campaign, CommandV1 as StoredCommand, ConflictV1 as Conflict,
+    AttributeV1 as Attribute, CampaignV1 as Campaign, ConflictV1 as Conflict,
     DeviceV1 as Device, InteractionV1 as InteractionFacts, PersonalV1 as Personal, PolicyV1 as StoredPolicy,
     ProductV1 as Product, QuarantinedV1 as Quarantined, ReleasedV1 as Released, SaleV1 as StoredSale, ValueV1 as Value,
 };
+pub use v2::{CommandV2 as StoredCommand, RequestKeyV2 as RequestKey};
 
 /// The codec id of bincode 2.0.1, standard configuration, version 1 of the shapes.
 pub const CODEC: u8 = 1;
@@ -145,6 +147,8 @@ pub mod kind {
     pub const STATE_ROOT: u8 = 8;
     /// A release from quarantine.
     pub const RELEASED: u8 = 9;
+    /// An operator's command that was sent under a key.
+    pub const KEYED_COMMAND: u8 = 10;
 }
 
 /// Appends the encoding of `value` to `out`.
@@ -182,6 +186,11 @@ pub fn encode_input(input: &InputFacts, out: &mut Vec<u8>) {
     out.push(input.kind());
     match input {
         InputFacts::Interaction(interaction) => encode_into(interaction.as_ref(), out),
+        // Without a key the first version says all there is to say.
+        InputFacts::Command(command) if command.request.is_none() => {
+            let StoredCommand { operator, expected_version, ask, request: _ } = command.clone();
+            encode_into(&v1::CommandV1 { operator, expected_version, ask }, out);
+        }
         InputFacts::Command(command) => encode_into(command, out),
         InputFacts::Policy(policy) => encode_into(policy, out),
         InputFacts::Tick | InputFacts::Deadline => {}
@@ -238,7 +247,11 @@ pub fn decode_input(codec: u8, bytes: &[u8]) -> Result<(InputFacts, &[u8]), Deco
             let (interaction, rest) = decode_from("an interaction", rest)?;
             (InputFacts::Interaction(Box::new(interaction)), rest)
         }
-        kind::COMMAND => decode_from("a command", rest).map(|(command, rest)| (InputFacts::Command(command), rest))?,
+        kind::COMMAND => decode_from::<v1::CommandV1>("a command", rest)
+            .map(|(command, rest)| (InputFacts::Command(command.into()), rest))?,
+        kind::KEYED_COMMAND => {
+            decode_from("a command", rest).map(|(command, rest)| (InputFacts::Command(command), rest))?
+        }
         kind::POLICY => decode_from("a policy", rest).map(|(policy, rest)| (InputFacts::Policy(policy), rest))?,
         kind::TICK => (InputFacts::Tick, rest),
         kind::DEADLINE => (InputFacts::Deadline, rest),
@@ -271,7 +284,8 @@ impl InputFacts {
     pub const fn kind(&self) -> u8 {
         match self {
             Self::Interaction(_) => kind::INTERACTION,
-            Self::Command(_) => kind::COMMAND,
+            Self::Command(command) if command.request.is_none() => kind::COMMAND,
+            Self::Command(_) => kind::KEYED_COMMAND,
             Self::Policy(_) => kind::POLICY,
             Self::Tick => kind::TICK,
             Self::Deadline => kind::DEADLINE,

@@ -14,7 +14,7 @@ use lead_domain::{
 use proto_events::lead_event;
 use proto_events::stored::v1::AskV1;
 use proto_events::stored::{
-    self, Attribute, CODEC, Campaign, Conflict, Device, Product, Quarantined, StoredCommand, StoredPolicy, StoredSale,
+    self, Attribute, CODEC, Campaign, Conflict, Device, Product, Quarantined, RequestKey, StoredCommand, StoredPolicy, StoredSale,
     Value, decode_facts, decode_personal, encode_events, encode_input, encode_personal,
 };
 use proto_events::text::Text;
@@ -169,9 +169,13 @@ fn inputs() -> Vec<(String, InputFacts)> {
         ("state_root".to_owned(), InputFacts::StateRoot([0xab; 32])),
     ];
     inputs.extend(asks().into_iter().map(|(name, ask)| {
-        let command = StoredCommand { operator: Text::from("ada"), expected_version: Some(7), ask };
+        let command = StoredCommand { operator: Text::from("ada"), expected_version: Some(7), ask, request: None };
         (format!("command-{name}"), InputFacts::Command(command))
     }));
+    let request = Some(RequestKey { message: HASH, fingerprint: 5 });
+    let ask = AskV1::ReopenLead((42, 1));
+    let keyed = StoredCommand { operator: Text::from("ada"), expected_version: None, ask, request };
+    inputs.push(("keyed_command".to_owned(), InputFacts::Command(keyed)));
     inputs
 }
 

@@ -69,6 +69,12 @@ pub enum EngineError {
     /// The decider said no.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// The request's key was used for another request.
+    #[error("the request's key was used before, for another request, which is recorded at position {position}")]
+    KeyReused {
+        /// The other request's record.
+        position: LogPosition,
+    },
     /// No such visitor.
     #[error("there is no visitor {visitor}")]
     UnknownVisitor {
@@ -125,6 +131,7 @@ impl EngineError {
             | Self::Policy { .. }
             | Self::UnknownTenant { .. }
             | Self::Refused(_)
+            | Self::KeyReused { .. }
             | Self::UnknownVisitor { .. }
             | Self::UnknownInteraction { .. }
             | Self::NotQuarantined { .. } => false,

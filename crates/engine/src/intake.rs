@@ -22,6 +22,33 @@ impl Engine {
         entries: Vec<Entry>,
         watermark: Option<(String, Vec<u8>)>,
     ) -> Result<Vec<Outcome>, EngineError> {
+        let outcomes = self.accept(entries)?;
+        self.commit(watermark)?;
+        Ok(outcomes)
+    }
+
+    /// Gives everything decided since the last commit to the writer: it becomes durable as one, with the watermark.
+    /// Durable after [`Engine::flush`], or once the log's head has reached [`Engine::decided`].
+    ///
+    /// # Errors
+    /// When the storage fails; the process must stop then.
+    pub fn commit(&mut self, watermark: Option<(String, Vec<u8>)>) -> Result<(), EngineError> {
+        self.batch.meta.extend(watermark);
+        self.hand_over()?;
+        self.maybe_write_back()
+    }
+
+    /// The last position that was decided; the log may not hold it yet.
+    #[must_use]
+    pub const fn decided(&self) -> LogPosition {
+        self.decided
+    }
+
+    /// Takes inputs in the order of their feed. Decided on return; they go to the log with [`Engine::commit`].
+    ///
+    /// # Errors
+    /// When the storage fails; the process must stop then.
+    pub fn accept(&mut self, entries: Vec<Entry>) -> Result<Vec<Outcome>, EngineError> {
         let known = self.prefetch(&entries)?;
         let mut outcomes = Vec::with_capacity(entries.len());
         for (entry, known) in entries.into_iter().zip(known) {
@@ -31,9 +58,6 @@ impl Engine {
                 Entry::Rejected(entry) => self.quarantine_entry(*entry, known),
             });
         }
-        self.batch.meta.extend(watermark);
-        self.hand_over()?;
-        self.maybe_write_back()?;
         Ok(outcomes)
     }
 

@@ -34,7 +34,7 @@ mod tests;
 pub use crate::batch::{FreshBatch, FreshParts, FreshRecord};
 pub use crate::engine::{Counts, Engine, Outcome};
 pub use error::EngineError;
-pub use operator::{Answer, Request};
+pub use operator::{Answer, Origin, Request};
 pub use options::{Clock, EngineOptions, Parts};
 pub use quarantine::{Quarantine, QuarantineState};
 pub use registry::{Adopted, PolicyVersion, Tenant};

@@ -6,7 +6,7 @@ use lead_domain::{
     Command, Event, Input, InteractionId, Lead, LeadId, Name, OrderKey, TenantId, Time, VisitorId, decide,
 };
 use proto_events::stored::v1::AskV1;
-use proto_events::stored::{Facts, InputFacts, Personal, StoredCommand, encode_personal};
+use proto_events::stored::{Facts, InputFacts, Personal, RequestKey, StoredCommand, encode_personal};
 
 use crate::batch::{Pending, visitor_key_number};
 use crate::engine::Engine;
@@ -29,6 +29,17 @@ pub struct Request {
     pub expected_version: Option<u32>,
     /// What travels sealed: a note's text, attributes' values, an order id.
     pub personal: Option<Personal>,
+    /// The key that it was sent under: a second request under it is answered with what the first one led to.
+    pub key: Option<RequestKey>,
+}
+
+/// Where a request came from, when a feed brought it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// Its number in the feed; 0 for none.
+    pub feed_sequence: u64,
+    /// When it reached us; `None` for now.
+    pub received_at: Option<Time>,
 }
 
 /// What a request led to.
@@ -44,14 +55,29 @@ pub struct Answer {
     pub events: Vec<Event>,
     /// The leads concerned, as they stand now.
     pub leads: Vec<Lead>,
+    /// Whether the request had been carried out before, and nothing changed this time.
+    pub repeated: bool,
 }
 
 impl Engine {
     /// Carries out a request. Durable on return.
     ///
     /// # Errors
-    /// [`EngineError::Refused`] without effect; anything else when the storage fails.
+    /// [`EngineError::Refused`] and [`EngineError::KeyReused`] without effect; anything else when the storage fails.
     pub fn execute(&mut self, request: Request) -> Result<Answer, EngineError> {
+        let answer = self.carry_out(request, Origin::default())?;
+        self.flush()?;
+        Ok(answer)
+    }
+
+    /// Carries out a request that a feed brought. Decided on return; goes to the log with [`Engine::commit`].
+    ///
+    /// # Errors
+    /// As [`Engine::execute`].
+    pub fn carry_out(&mut self, request: Request, origin: Origin) -> Result<Answer, EngineError> {
+        if let Some(answer) = self.carried_out_before(&request)? {
+            return Ok(answer);
+        }
         self.load_for_command(&request.command)?;
         let position = self.next_position();
         let at = request.at.unwrap_or_else(|| self.command_time(request.tenant));
@@ -66,10 +92,34 @@ impl Engine {
         let stated = self.batch.events.get(events.clone()).unwrap_or_default().to_vec();
         self.counts.add_events(&stated);
         let previous = self.library.note(request.tenant, visitor, position, &stated);
-        self.push(position, pending(&request, at, self.options.clock.now(), visitor, previous, events));
-        self.flush()?;
+        let mut record = pending(&request, at, origin.received_at.unwrap_or(self.options.clock.now()), events);
+        record.feed_sequence = origin.feed_sequence;
+        record.previous = previous;
+        self.push(position, record.of(visitor, &request));
+        if let Some(key) = request.key {
+            self.remember(key.message, position, key.fingerprint);
+        }
         let leads = self.leads_of(&stated);
-        Ok(Answer { position, visitor, at, events: stated, leads })
+        Ok(Answer { position, visitor, at, events: stated, leads, repeated: false })
+    }
+
+    /// What the first request under the same key led to.
+    fn carried_out_before(&mut self, request: &Request) -> Result<Option<Answer>, EngineError> {
+        let Some(key) = request.key else { return Ok(None) };
+        let Some(known) = self.library.find_messages(&[key.message])?.into_iter().next().flatten() else {
+            return Ok(None);
+        };
+        if known.fingerprint != key.fingerprint {
+            return Err(EngineError::KeyReused { position: known.position });
+        }
+        self.flush()?;
+        let entry = self.read_entry(known.position)?;
+        let events = entry.facts.events;
+        let visitor = VisitorId(entry.header.visitor);
+        self.library.load_visitors(events.iter().flat_map(Event::leads).map(|lead| lead.visitor).collect())?;
+        let leads = self.leads_of(&events);
+        let at = Time::from_millis(entry.header.occurred_at);
+        Ok(Some(Answer { position: known.position, visitor, at, events, leads, repeated: true }))
     }
 
     /// The time at which a request without one counts as given.
@@ -167,27 +217,27 @@ impl Engine {
     }
 }
 
-fn pending(
-    request: &Request,
-    at: Time,
-    now: Time,
-    visitor: VisitorId,
-    previous: LogPosition,
-    events: std::ops::Range<usize>,
-) -> Pending {
+fn pending(request: &Request, at: Time, received_at: Time, events: std::ops::Range<usize>) -> Pending {
     let input = InputFacts::Command(StoredCommand {
         operator: request.operator.clone().into(),
         expected_version: request.expected_version,
         ask: AskV1::from(&request.command),
+        request: request.key,
     });
-    let mut record = Pending::bare(&input, request.tenant, at, now);
-    record.visitor = visitor;
-    record.previous = previous;
+    let mut record = Pending::bare(&input, request.tenant, at, received_at);
     record.events = events;
-    let Some(personal) = &request.personal else { return record };
-    let mut part = Vec::new();
-    encode_personal(personal, &mut part);
-    record.sealed_with(visitor_key_number(visitor), part)
+    record
+}
+
+impl Pending {
+    /// The same record in the stream of `visitor`, with the personal part of the request.
+    fn of(mut self, visitor: VisitorId, request: &Request) -> Self {
+        self.visitor = visitor;
+        let Some(personal) = &request.personal else { return self };
+        let mut part = Vec::new();
+        encode_personal(personal, &mut part);
+        self.sealed_with(visitor_key_number(visitor), part)
+    }
 }
 
 fn named_visitors(command: &Command) -> Vec<VisitorId> {

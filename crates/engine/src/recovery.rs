@@ -181,7 +181,12 @@ impl Engine {
                 }
             }
             InputFacts::Released(released) => self.note_released(LogPosition(released.quarantined), position),
-            InputFacts::Command(_) | InputFacts::Deadline => {}
+            InputFacts::Command(command) => {
+                if let Some(key) = command.request {
+                    self.remember(key.message, position, key.fingerprint);
+                }
+            }
+            InputFacts::Deadline => {}
         }
         Ok(())
     }

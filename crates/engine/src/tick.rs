@@ -31,6 +31,16 @@ impl Engine {
         self.fire(tenant, at.max(clock))
     }
 
+    /// Whether a tick at `at` could close a lead of the tenant: whether it is worth a record.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn is_due(&self, tenant: TenantId, at: Time) -> Result<bool, EngineError> {
+        let (rows, next) =
+            self.library.deadlines.due(self.library.tables().as_ref(), tenant, (Time::MIN, VisitorId(0)), at)?;
+        Ok(!rows.is_empty() || next.is_some())
+    }
+
     /// Fires every row that is due at `until`, in order of the real deadlines.
     ///
     /// A row may be older than its book's deadline. It is then armed anew and met again in its turn, so the order in which

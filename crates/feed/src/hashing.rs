@@ -22,6 +22,8 @@ enum Tag {
     Email = 6,
     Phone = 7,
     VisitorId = 8,
+    Request = 9,
+    RequestContent = 10,
 }
 
 impl From<IdentifierKind> for Tag {
@@ -59,6 +61,16 @@ impl Hasher {
     /// What makes an order count once.
     pub(crate) fn order(&mut self, tenant: TenantId, order_id: &str) -> u128 {
         self.hash(Tag::Order, tenant, &[order_id.as_bytes()])
+    }
+
+    /// What makes a second request under the same key a repetition.
+    pub(crate) fn request(&mut self, tenant: TenantId, key: &str) -> u128 {
+        self.hash(Tag::Request, tenant, &[key.as_bytes()])
+    }
+
+    /// The first 64 bits over what a request asks.
+    pub(crate) fn request_content(&mut self, tenant: TenantId, content: &[u8]) -> u64 {
+        self.hash(Tag::RequestContent, tenant, &[content]) as u64
     }
 
     /// What makes a second rejected input with the same bytes a duplicate.

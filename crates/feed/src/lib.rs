@@ -36,6 +36,6 @@ mod bounded_cache;
 pub use decoder::{ClockCorrection, InteractionDecoder, NoTenant, Origin, TenantRules};
 pub use entry::{Entry, InteractionEntry, RejectedEntry};
 pub use limits::Limits;
-pub use lookup::{identifier_key, order_key};
+pub use lookup::{identifier_key, order_key, request_key};
 pub use mapping::{Mapping, MappingError};
 pub use source::{Chunk, FileSource, Progress, Reception, SourceError};

@@ -2,6 +2,7 @@
 
 use lead_domain::{IdentifierKey, IdentifierKind, OrderKey, TenantId};
 use proto_events::cloud_event::Fault;
+use proto_events::stored::RequestKey;
 
 use crate::decoder::TenantRules;
 use crate::hashing::Hasher;
@@ -11,6 +12,13 @@ use crate::normalise::Normaliser;
 #[must_use]
 pub fn order_key(hash_key: [u8; 32], tenant: TenantId, order_id: &str) -> OrderKey {
     OrderKey(Hasher::new(hash_key).order(tenant, order_id.trim()))
+}
+
+/// What a request is remembered by: the key that its sender gave it, and what it asks.
+#[must_use]
+pub fn request_key(hash_key: [u8; 32], tenant: TenantId, key: &str, content: &[u8]) -> RequestKey {
+    let mut hasher = Hasher::new(hash_key);
+    RequestKey { message: hasher.request(tenant, key), fingerprint: hasher.request_content(tenant, content) }
 }
 
 /// The key of an identifier, as events with this value carry it; `None` for a blocked or empty one, which nobody is known by.

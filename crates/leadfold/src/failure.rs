@@ -76,6 +76,7 @@ fn is_refusal(cause: &(dyn std::error::Error + 'static)) -> bool {
         matches!(
             error,
             EngineError::Refused(_)
+                | EngineError::KeyReused { .. }
                 | EngineError::UnknownTenant { .. }
                 | EngineError::UnknownVisitor { .. }
                 | EngineError::UnknownInteraction { .. }

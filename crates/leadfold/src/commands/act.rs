@@ -24,6 +24,7 @@ pub(crate) fn execute(
         command,
         expected_version: args.if_version,
         personal,
+        key: None,
     };
     let answer = folder.engine.execute(request)?;
     tell(&answer, folder.settings.json)?;

@@ -253,7 +253,7 @@ impl World {
             }
         }
         let ask = AskV1::from(&command);
-        let stored = StoredCommand { operator: "olga".into(), expected_version: None, ask };
+        let stored = StoredCommand { operator: "olga".into(), expected_version: None, ask, request: None };
         let facts = Facts { input: InputFacts::Command(stored), events };
         self.record((ACME, visitor, at), &facts, Some(&personal));
         Ok(())
