@@ -1,9 +1,12 @@
 //! The engine itself: its state, and the life of a batch.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::Receiver;
 
 use event_log::{Head, LogPosition, Message, Table};
 use lead_domain::book::CloseCause;
+use lead_domain::policy::Fault;
 use lead_domain::{Event, TenantId, Time};
 use proto_events::stored::InputFacts;
 
@@ -153,6 +156,13 @@ impl Engine {
         self.writer.flush()
     }
 
+    /// Turns true when writing has failed. Nothing that was decided since becomes durable then; [`Engine::flush`] has the
+    /// reason, once.
+    #[must_use]
+    pub fn failed(&self) -> Arc<AtomicBool> {
+        self.writer.failed()
+    }
+
     /// Hands over every record from here on, once it is durable, so that a projection need not read it from the log. At
     /// most `appends_queued_max` appends, of up to 4 MiB each, wait for the follower; then the writer does.
     ///
@@ -241,9 +251,21 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Policy`] with every fault; nothing changes then.
     pub fn adopt(&mut self, document: &str) -> Result<(TenantId, Adopted), EngineError> {
+        self.adopt_for(document, None)
+    }
+
+    /// [`Engine::adopt`], but only for this tenant, if one is named.
+    ///
+    /// # Errors
+    /// As there; a policy of another tenant has a fault at `tenant`.
+    pub fn adopt_for(&mut self, document: &str, only: Option<&str>) -> Result<(TenantId, Adopted), EngineError> {
         let draft = proto_events::policy_document::read(document, None);
         let draft = draft.map_err(|faults| EngineError::Policy { faults })?;
         let name = draft.policy.tenant.clone();
+        if let Some(only) = only.filter(|only| name != *only) {
+            let fault = Fault::new("tenant", "other_tenant", format!("must be \"{only}\" here"));
+            return Err(EngineError::Policy { faults: vec![fault] });
+        }
         let tenant = self.registry.id_for(&name);
         let version = self.registry.get(tenant).map_or(0, |tenant| tenant.version);
         if version > 0 && self.policy_version(tenant, version)?.is_some_and(|known| known.document == document) {

@@ -102,6 +102,26 @@ pub enum EngineError {
 }
 
 impl EngineError {
+    /// Whether the process must stop, because what is durable is unknown or the storage is out of reach.
+    #[must_use]
+    pub const fn is_fatal(&self) -> bool {
+        match self {
+            Self::Log(_) | Self::Tables(_) | Self::Vault(_) | Self::WriterStopped => true,
+            Self::Record { .. }
+            | Self::Row { .. }
+            | Self::StateRoot { .. }
+            | Self::TablesAhead { .. }
+            | Self::Policy { .. }
+            | Self::UnknownTenant { .. }
+            | Self::Refused(_)
+            | Self::KeyReused { .. }
+            | Self::UnknownVisitor { .. }
+            | Self::UnknownInteraction { .. }
+            | Self::NotQuarantined { .. }
+            | Self::Sealed { .. } => false,
+        }
+    }
+
     /// Whether stored data is damaged, as opposed to out of reach or asked for in vain.
     #[must_use]
     pub const fn is_damage(&self) -> bool {

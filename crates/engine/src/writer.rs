@@ -3,6 +3,8 @@
 //! It takes whatever is queued when it gets free, in one append: no timer delays a lone client, and a busy feed shares one
 //! sync among thousands of records. After any failure it stops for good, because what is durable is unknown then.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
@@ -36,13 +38,16 @@ enum Order {
 pub(crate) struct Writer {
     orders: Option<SyncSender<Order>>,
     thread: Option<JoinHandle<()>>,
+    failed: Arc<AtomicBool>,
 }
 
 impl Writer {
     /// Starts the thread behind a log that ends at `head`, whose last record was recorded at `recorded_at`.
     pub(crate) fn start(parts: Parts, clock: Clock, head: Head, recorded_at: Time) -> Self {
         let (orders, receiver) = sync_channel(BATCHES_QUEUED_MAX);
+        let failed = Arc::new(AtomicBool::new(false));
         let scribe = Scribe {
+            failed: Arc::clone(&failed),
             parts,
             clock,
             head,
@@ -55,7 +60,12 @@ impl Writer {
             fresh: Vec::new(),
         };
         let thread = std::thread::spawn(move || scribe.run(&receiver));
-        Self { orders: Some(orders), thread: Some(thread) }
+        Self { orders: Some(orders), thread: Some(thread), failed }
+    }
+
+    /// Turns true when writing has failed; [`Writer::flush`] has the reason.
+    pub(crate) fn failed(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.failed)
     }
 
     /// Queues a batch; waits while the queue is full.
@@ -104,6 +114,7 @@ impl Drop for Writer {
 }
 
 struct Scribe {
+    failed: Arc<AtomicBool>,
     parts: Parts,
     clock: Clock,
     head: Head,
@@ -129,6 +140,7 @@ impl Scribe {
                     if let Err(error) = self.write_queued(batch, orders, &mut behind) {
                         tracing::error!(%error, "writing to the log failed; nothing more is taken");
                         failed = Some(error);
+                        self.failed.store(true, Ordering::Release);
                         // It must not wait for records that never come.
                         self.follower = None;
                     }

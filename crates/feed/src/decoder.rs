@@ -205,6 +205,20 @@ impl InteractionDecoder {
             .ok_or_else(|| unknown("The channel's tenant has no policy yet."))
     }
 
+    /// The entry for an input that can't be taken because of `fault`.
+    ///
+    /// # Errors
+    /// When there is no tenant to whose quarantine it could go.
+    pub fn reject_input(
+        &mut self,
+        bytes: &[u8],
+        fault: Fault,
+        origin: Origin<'_>,
+        received_at: Time,
+    ) -> Result<Entry, NoTenant> {
+        self.reject(bytes, bytes.len() as u64, fault, origin, received_at)
+    }
+
     /// `beginning` is the input or, where it is longer, the first bytes of its `whole_bytes`.
     fn reject(
         &mut self,

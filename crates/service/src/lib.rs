@@ -1,3 +1,38 @@
-//! The engine at work.
+//! The engine at work in a running process: one queue in, one thread for each stage, answers once a record is durable.
+//!
+//! ```text
+//! callers ──▶ queue (bounded in bytes) ──▶ decode ──▶ decide ──▶ the engine's writer ──▶ log
+//!                                                       │ ticks                           │ head
+//!                                                       └─────────── answers ◀────────────┤
+//!                                                                    listing ◀────────────┘
+//! ```
+//!
+//! Knows no HTTP and no NATS: both give it the bytes that they got, in an order, and get receipts. Whoever calls may go
+//! away at any time; what was queued is decided all the same.
 
 #![forbid(unsafe_code)]
+
+mod options;
+
+mod input;
+
+mod handle;
+
+mod service;
+
+mod decode;
+
+mod decide;
+
+mod command;
+
+mod answers;
+
+mod followed;
+
+pub use command::CommandError;
+pub use followed::{ListingError, ListingState};
+pub use handle::{ServiceError, ServiceHandle, TenantView};
+pub use input::{EventReceipt, Form, RawInput, Reason, Receipt, Watermark};
+pub use options::ServiceOptions;
+pub use service::Service;

@@ -1,0 +1,261 @@
+//! From a command document to what the engine carries out.
+
+use compact_str::CompactString;
+use engine::{Adopted, Answer, Engine, EngineError, Origin, Outcome, QuarantineState, Request};
+use event_log::LogPosition;
+use feed::{ClockCorrection, Entry};
+use lead_domain::command::Adoption;
+use lead_domain::event::AfterUnmerge;
+use lead_domain::interaction::Sale;
+use lead_domain::{Command, Name, TenantId, Time, VisitorId};
+use proto_events::Personal;
+use proto_events::cloud_event::Fault;
+use proto_events::command_document::{AdoptInto, Ask, CommandDocument};
+use proto_events::stored::{Attribute, Value};
+use thiserror::Error;
+
+use crate::decode::{DecoderSource, rules};
+
+/// Why a command was not carried out. It changed nothing.
+#[derive(Debug, Error)]
+pub enum CommandError {
+    /// The document can't be read.
+    #[error("read the command: it has {} fault(s)", faults.len())]
+    Malformed {
+        /// Every fault.
+        faults: Vec<Fault>,
+    },
+    /// The quarantined input can't be taken yet either.
+    #[error("take the quarantined input: it still has a fault")]
+    StillFaulty {
+        /// The fault.
+        fault: Fault,
+    },
+    /// The engine said no.
+    #[error(transparent)]
+    Engine(EngineError),
+}
+
+/// A command with what its transport knew.
+pub(crate) struct Asked {
+    pub(crate) tenant: TenantId,
+    /// Its name, which may be that of a tenant to come.
+    pub(crate) tenant_name: Option<CompactString>,
+    pub(crate) received_at: Time,
+    pub(crate) feed_sequence: u64,
+    pub(crate) document: CommandDocument,
+}
+
+/// What a command led to, or why it didn't; the outer error ends the process.
+pub(crate) type Carried = Result<Result<Box<Answer>, CommandError>, EngineError>;
+
+impl Asked {
+    /// Whether the tenants' rules may be others afterwards.
+    pub(crate) fn may_change_policies(&self) -> bool {
+        matches!(self.document.ask, Ask::AdoptPolicy { .. })
+    }
+
+    /// Carries the command out; it becomes durable with the next commit.
+    pub(crate) fn carry_out(self, engine: &mut Engine, source: &DecoderSource) -> Carried {
+        let carried = match &self.document.ask {
+            Ask::AdoptPolicy { document } => self.adopt(engine, document),
+            Ask::RetryQuarantined { position, event } => {
+                let event = event.as_ref().map(|event| event.as_str().as_bytes().to_vec());
+                self.release(engine, LogPosition(*position), Release::Retry(event), source)
+            }
+            Ask::DiscardQuarantined { position } => {
+                self.release(engine, LogPosition(*position), Release::Discard, source)
+            }
+            Ask::OpenLead { .. }
+            | Ask::CloseLead { .. }
+            | Ask::ConvertLead { .. }
+            | Ask::WithdrawConversion { .. }
+            | Ask::ReopenLead { .. }
+            | Ask::ChangeLeadType { .. }
+            | Ask::AssignLead { .. }
+            | Ask::AddNote { .. }
+            | Ask::SetAttributes { .. }
+            | Ask::AdoptOrphan { .. }
+            | Ask::MoveInteraction { .. }
+            | Ask::MergeVisitors { .. }
+            | Ask::UnmergeVisitor { .. }
+            | Ask::SettleDuplicate { .. } => self.execute(engine),
+        };
+        match carried {
+            Ok(answer) => Ok(Ok(Box::new(answer))),
+            Err(CommandError::Engine(error)) if error.is_fatal() => Err(error),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    fn execute(&self, engine: &mut Engine) -> Result<Answer, CommandError> {
+        let (command, personal) = self.command(engine)?;
+        let hash_key = engine.hash_key();
+        // The key itself is no content: under another key the same words are another request.
+        let mut content = self.document.clone();
+        content.id.clear();
+        let key = feed::request_key(hash_key, self.tenant, &self.document.id, &content.to_json());
+        let request = Request {
+            tenant: self.tenant,
+            operator: self.document.operator.as_str().into(),
+            at: Some(self.document.at.unwrap_or(self.received_at)),
+            command,
+            expected_version: self.document.if_version,
+            personal,
+            key: Some(key),
+        };
+        let origin = Origin { feed_sequence: self.feed_sequence, received_at: Some(self.received_at) };
+        Ok(engine.carry_out(request, origin)?)
+    }
+
+    fn command(&self, engine: &mut Engine) -> Result<(Command, Option<Personal>), CommandError> {
+        let order = |engine: &Engine, order: &str| feed::order_key(engine.hash_key(), self.tenant, order);
+        Ok(match self.document.ask.clone() {
+            Ask::OpenLead { visitor_id, lead_type } => {
+                (Command::OpenLead { visitor: visitor_id, lead_type: lead_type.into() }, None)
+            }
+            Ask::CloseLead { lead_id, reason, note } => {
+                (Command::CloseLead { lead: lead_id, reason: reason.into() }, note.as_deref().map(note_of))
+            }
+            Ask::ConvertLead { lead_id, value, rgus, order_id } => {
+                let key = order_id.as_deref().map(|id| order(engine, id));
+                let personal =
+                    order_id.map(|id| Personal { order_id: Some(id.as_str().into()), ..Personal::default() });
+                (Command::ConvertLead { lead: lead_id, sale: Sale { value, rgus, order: key } }, personal)
+            }
+            Ask::WithdrawConversion { lead_id, order_id } => {
+                let order = order_id.as_deref().map(|id| order(engine, id));
+                (Command::WithdrawConversion { lead: lead_id, order }, None)
+            }
+            Ask::ReopenLead { lead_id } => (Command::ReopenLead { lead: lead_id }, None),
+            Ask::ChangeLeadType { lead_id, lead_type } => {
+                (Command::ChangeLeadType { lead: lead_id, lead_type: lead_type.into() }, None)
+            }
+            Ask::AssignLead { lead_id, owner } => {
+                (Command::AssignLead { lead: lead_id, owner: owner.map(Name::from) }, None)
+            }
+            Ask::AddNote { lead_id, text } => (Command::AddNote { lead: lead_id }, Some(note_of(&text))),
+            Ask::SetAttributes { lead_id, attributes } => set_attributes(lead_id, attributes),
+            Ask::AdoptOrphan { interaction_id, into } => {
+                let into = match into {
+                    AdoptInto::LeadId(lead) => Adoption::Lead(lead),
+                    AdoptInto::LeadType(lead_type) => Adoption::NewLead(lead_type.into()),
+                };
+                (engine.adoption(self.tenant, interaction_id, into)?, None)
+            }
+            Ask::MoveInteraction { interaction_id, to_lead_id } => {
+                (engine.movement(self.tenant, interaction_id, to_lead_id)?, None)
+            }
+            Ask::MergeVisitors { visitor_id, other_visitor_id } => {
+                (Command::MergeVisitors { one: visitor_id, other: other_visitor_id }, None)
+            }
+            Ask::UnmergeVisitor { visitor_id, keep_apart } => {
+                let afterwards = if keep_apart { AfterUnmerge::KeepApart } else { AfterUnmerge::MayMerge };
+                (Command::UnmergeVisitor { visitor: visitor_id, afterwards }, None)
+            }
+            Ask::SettleDuplicate { visitor_id, other_visitor_id } => {
+                (Command::SettleDuplicate { one: visitor_id, other: other_visitor_id }, None)
+            }
+            Ask::AdoptPolicy { .. } | Ask::RetryQuarantined { .. } | Ask::DiscardQuarantined { .. } => {
+                return Err(CommandError::Engine(EngineError::UnknownVisitor { visitor: VisitorId(0) }));
+            }
+        })
+    }
+
+    /// A policy may only be adopted for the tenant that it was sent for, or by somebody who may act for all.
+    fn adopt(&self, engine: &mut Engine, document: &str) -> Result<Answer, CommandError> {
+        let (_, adopted) = engine.adopt_for(document, self.tenant_name.as_deref())?;
+        Ok(self.bare_answer(engine, matches!(adopted, Adopted::Unchanged(_))))
+    }
+
+    fn release(
+        &self,
+        engine: &mut Engine,
+        position: LogPosition,
+        release: Release,
+        source: &DecoderSource,
+    ) -> Result<Answer, CommandError> {
+        let held = engine.quarantined(position)?;
+        let record = engine.read_entry(position)?;
+        let unknown = CommandError::Engine(EngineError::NotQuarantined { position });
+        let of_nobody = record.header.tenant == 0;
+        if held.state != QuarantineState::Held || !(of_nobody || record.header.tenant == self.tenant.0) {
+            return Err(unknown);
+        }
+        let entry = match release {
+            Release::Discard => None,
+            Release::Retry(event) => {
+                let bytes = event.or(held.bytes).ok_or(unknown)?;
+                let decoder = &mut source.decoder(engine.tenants().iter().map(rules).collect());
+                Some(decoder.retried(&bytes, self.tenant, position, held.received_at)?)
+            }
+        };
+        let outcome = engine.release(position, self.document.operator.as_str().into(), entry)?;
+        let mut answer = self.bare_answer(engine, false);
+        if let Some(Outcome::Recorded(at) | Outcome::Duplicate(at) | Outcome::Conflict(at)) = outcome {
+            answer.position = at;
+            answer.events = engine.read_entry(at)?.facts.events;
+        }
+        Ok(answer)
+    }
+
+    fn bare_answer(&self, engine: &Engine, repeated: bool) -> Answer {
+        let at = self.received_at;
+        Answer { position: engine.decided(), visitor: VisitorId(0), at, events: Vec::new(), leads: Vec::new(), repeated }
+    }
+}
+
+/// What becomes of a quarantined input.
+enum Release {
+    Discard,
+    /// With these bytes, or else as it was kept.
+    Retry(Option<Vec<u8>>),
+}
+
+impl crate::decode::Decoder {
+    /// Reads a quarantined input once more.
+    fn retried(
+        &mut self,
+        bytes: &[u8],
+        tenant: TenantId,
+        position: LogPosition,
+        received_at: Time,
+    ) -> Result<Entry, CommandError> {
+        let origin = feed::Origin {
+            name: "quarantine",
+            feed_sequence: position.0,
+            tenant: Some(tenant),
+            clock: ClockCorrection::History,
+        };
+        let unknown = |_| CommandError::Engine(EngineError::NotQuarantined { position });
+        match self.inner.decode(bytes, origin, received_at).map_err(unknown)? {
+            Entry::Rejected(rejected) => {
+                let facts = &rejected.facts;
+                let message = facts.message_text.as_str();
+                let fault = Fault { path: facts.path.as_str().to_owned(), ..Fault::new("", "still_faulty", message) };
+                Err(CommandError::StillFaulty { fault })
+            }
+            entry @ Entry::Interaction(_) => Ok(entry),
+        }
+    }
+}
+
+impl From<EngineError> for CommandError {
+    fn from(error: EngineError) -> Self {
+        Self::Engine(error)
+    }
+}
+
+fn note_of(text: &str) -> Personal {
+    Personal { note: Some(text.into()), ..Personal::default() }
+}
+
+fn set_attributes(
+    lead: lead_domain::LeadId,
+    attributes: std::collections::BTreeMap<String, Value>,
+) -> (Command, Option<Personal>) {
+    let names = attributes.keys().map(Name::from).collect();
+    let attributes =
+        attributes.into_iter().map(|(name, value)| Attribute { name: name.as_str().into(), value }).collect();
+    (Command::SetAttributes { lead, names }, Some(Personal { attributes, ..Personal::default() }))
+}

@@ -1,0 +1,170 @@
+//! The thread that owns the engine: decides about what was decoded, lets time pass, and stops when storage fails.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::Arc;
+use std::time::Instant;
+
+use engine::{Engine, EngineError, Outcome};
+use feed::{Entry, TenantRules};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use crate::answers::Completion;
+use crate::command::{Asked, CommandError};
+use crate::decode::{DecoderSource, reason, rules};
+use crate::handle::Shared;
+use crate::input::{EventReceipt, Receipt, Watermark};
+
+/// Something to do with the engine.
+pub(crate) type Task = Box<dyn FnOnce(&mut Engine) + Send>;
+
+/// One thing for the engine to do.
+pub(crate) enum Job {
+    Inputs(Decoded),
+    Task(Task),
+}
+
+impl Job {
+    pub(crate) fn may_change_policies(&self) -> bool {
+        match self {
+            Self::Inputs(decoded) => decoded.steps.iter().any(Step::may_change_policies),
+            Self::Task(_) => false,
+        }
+    }
+}
+
+/// Inputs that were read.
+pub(crate) struct Decoded {
+    pub(crate) steps: Vec<Step>,
+    pub(crate) watermark: Option<Watermark>,
+    pub(crate) answer: Option<oneshot::Sender<Vec<Receipt>>>,
+    pub(crate) room: OwnedSemaphorePermit,
+}
+
+/// A run of inputs of one kind.
+pub(crate) enum Step {
+    Entries(Vec<Entry>),
+    Command(Box<Asked>),
+    /// A command of a caller who waits for the answer.
+    Malformed(CommandError),
+}
+
+impl Step {
+    fn may_change_policies(&self) -> bool {
+        match self {
+            Self::Command(asked) => asked.may_change_policies(),
+            Self::Entries(_) | Self::Malformed(_) => false,
+        }
+    }
+}
+
+/// The thread's state.
+pub(crate) struct Decider {
+    pub(crate) engine: Engine,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) source: DecoderSource,
+    pub(crate) completions: Sender<Completion>,
+    pub(crate) renewed: Sender<Vec<TenantRules>>,
+    pub(crate) failed: Arc<AtomicBool>,
+}
+
+impl Decider {
+    /// Decides until nothing more can come, then brings everything to rest.
+    pub(crate) fn run(mut self, jobs: &Receiver<Job>) -> Result<(), EngineError> {
+        let every = self.shared.options.tick_every;
+        let mut ticked = Instant::now();
+        loop {
+            match jobs.recv_timeout(every) {
+                Ok(job) => self.take(job)?,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if self.failed.load(Ordering::Acquire) {
+                // Flushing gives the reason.
+                self.engine.flush()?;
+            }
+            if ticked.elapsed() >= every {
+                self.tick()?;
+                ticked = Instant::now();
+            }
+        }
+        self.engine.flush()?;
+        self.engine.settle()
+    }
+
+    fn take(&mut self, job: Job) -> Result<(), EngineError> {
+        let decoded = match job {
+            Job::Inputs(decoded) => decoded,
+            Job::Task(task) => {
+                task(&mut self.engine);
+                return Ok(());
+            }
+        };
+        let may_change_policies = decoded.steps.iter().any(Step::may_change_policies);
+        let mut receipts = Vec::new();
+        for step in decoded.steps {
+            match step {
+                Step::Entries(entries) => self.accept(entries, &mut receipts)?,
+                Step::Command(asked) => {
+                    receipts.push(Receipt::Command(asked.carry_out(&mut self.engine, &self.source)?));
+                }
+                Step::Malformed(error) => receipts.push(Receipt::Command(Err(error))),
+            }
+        }
+        self.engine.commit(decoded.watermark)?;
+        if may_change_policies {
+            self.shared.renew_tenants(&self.engine);
+            // The decoder waits for them; it has gone only when everything ends.
+            let _ = self.renewed.send(self.engine.tenants().iter().map(rules).collect());
+        }
+        let position = self.engine.decided();
+        let completion = Completion { position, answer: decoded.answer, receipts, room: decoded.room };
+        // The thread that answers ends before this one only when writing has failed, which is found out above.
+        let _ = self.completions.send(completion);
+        Ok(())
+    }
+
+    fn accept(&mut self, entries: Vec<Entry>, receipts: &mut Vec<Receipt>) -> Result<(), EngineError> {
+        let mut reasons: Vec<_> = Vec::new();
+        for (place, entry) in entries.iter().enumerate() {
+            if let Some(reason) = reason(entry) {
+                reasons.push((place, reason));
+            }
+        }
+        let outcomes = self.engine.accept(entries)?;
+        let mut reasons = reasons.into_iter().peekable();
+        let mut counts = [0_u64; 4];
+        for (place, outcome) in outcomes.into_iter().enumerate() {
+            let reason = reasons.next_if(|(of, _)| *of == place).map(|(_, reason)| reason);
+            let kind = match outcome {
+                Outcome::Recorded(_) => 0,
+                Outcome::Duplicate(_) => 1,
+                Outcome::Conflict(_) => 2,
+                Outcome::Quarantined(_) => 3,
+            };
+            if let Some(count) = counts.get_mut(kind) {
+                *count += 1;
+            }
+            receipts.push(Receipt::Event(EventReceipt { outcome, reason }));
+        }
+        let results = ["recorded", "duplicate", "conflict", "quarantined"];
+        for (result, count) in results.into_iter().zip(counts).filter(|(_, count)| *count > 0) {
+            metrics::counter!("leadfold_engine_inputs_total", "result" => result).increment(count);
+        }
+        Ok(())
+    }
+
+    /// Lets every tenant's time pass, as far as its policy's lateness allows. A tick that closes nothing is no record.
+    fn tick(&mut self) -> Result<(), EngineError> {
+        let now = self.shared.options.clock.now();
+        let tenants: Vec<_> =
+            self.engine.tenants().iter().map(|tenant| (tenant.id, now.before(tenant.policy().lateness))).collect();
+        for (tenant, at) in tenants {
+            if self.engine.is_due(tenant, at)? {
+                self.engine.tick(tenant, at)?;
+                self.engine.commit(None)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,233 @@
+//! The way to a running engine, for everybody who has something for it.
+
+use std::sync::{Arc, OnceLock, RwLock};
+use std::time::Duration;
+
+use engine::{Engine, Tenant};
+use event_log::{EventLog, LogPosition};
+use lead_domain::{Name, TenantId, Time};
+use thiserror::Error;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+
+use crate::decide::Task;
+use crate::followed::{ListingState, Readers};
+use crate::input::{RawInput, Receipt, Watermark};
+use crate::options::ServiceOptions;
+
+/// What an input weighs besides its bytes.
+const OVERHEAD_BYTES: usize = 512;
+
+/// Why a running engine could not do what was asked.
+#[derive(Clone, Debug, Error)]
+pub enum ServiceError {
+    /// Too much is under way. Nothing of the call was taken; try again later.
+    #[error("take more inputs now: {queued_bytes_max} bytes are under way. Try again in a moment")]
+    Overloaded {
+        /// The bound.
+        queued_bytes_max: u32,
+    },
+    /// The process is about to end. Nothing of the call was taken, or its end is unknown: try again later.
+    #[error("take anything: the service is stopping. Try again later")]
+    Stopping,
+    /// Storage failed, and the process ends. What became of the call is unknown: send it again later.
+    #[error("record anything: storage failed, and the service stops. Send it again later")]
+    Failed,
+    /// The listing did not get there in time.
+    #[error("answer at position {wanted}: the listing stands at {position}. Try again in a moment")]
+    Behind {
+        /// The position asked for.
+        wanted: LogPosition,
+        /// Where the listing stands.
+        position: LogPosition,
+    },
+}
+
+/// What a caller may know of a tenant without asking the engine.
+#[derive(Clone, Debug)]
+pub struct TenantView {
+    /// Its number.
+    pub id: TenantId,
+    /// Its name.
+    pub name: Name,
+    /// The tenant, with the policy in force.
+    pub tenant: Arc<Tenant>,
+}
+
+/// One thing for the stages to do.
+pub(crate) enum Work {
+    Inputs(Inputs),
+    Task(Task),
+    /// Nothing behind this is taken.
+    Stop,
+}
+
+/// Inputs in their order, with what happens when they are durable.
+pub(crate) struct Inputs {
+    pub(crate) inputs: Vec<RawInput>,
+    pub(crate) watermark: Option<Watermark>,
+    pub(crate) answer: Option<oneshot::Sender<Vec<Receipt>>>,
+    pub(crate) room: OwnedSemaphorePermit,
+}
+
+/// What all handles and threads share.
+pub(crate) struct Shared {
+    pub(crate) options: ServiceOptions,
+    pub(crate) log: Arc<dyn EventLog>,
+    pub(crate) room: Arc<Semaphore>,
+    pub(crate) tenants: RwLock<Arc<Vec<TenantView>>>,
+    pub(crate) failure: OnceLock<String>,
+    pub(crate) readers: Readers,
+}
+
+impl Shared {
+    pub(crate) fn renew_tenants(&self, engine: &Engine) {
+        let view = |tenant: &Tenant| TenantView {
+            id: tenant.id,
+            name: tenant.name.clone(),
+            tenant: Arc::new(tenant.clone()),
+        };
+        let tenants = Arc::new(engine.tenants().iter().map(view).collect());
+        if let Ok(mut place) = self.tenants.write() {
+            *place = tenants;
+        }
+    }
+}
+
+/// The way to a running engine. Cheap to clone.
+#[derive(Clone)]
+pub struct ServiceHandle {
+    pub(crate) queue: mpsc::Sender<Work>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) listing: watch::Receiver<ListingState>,
+}
+
+impl ServiceHandle {
+    /// Takes inputs in their order, as a whole, and returns what became of each once all of it is durable.
+    ///
+    /// # Errors
+    /// [`ServiceError::Overloaded`] and [`ServiceError::Stopping`] before anything was taken; [`ServiceError::Failed`] when
+    /// the end is unknown.
+    pub async fn submit(&self, inputs: Vec<RawInput>) -> Result<Vec<Receipt>, ServiceError> {
+        let (answer, receipts) = oneshot::channel();
+        let patience = Some(self.shared.options.patience);
+        self.queue(inputs, None, Some(answer), patience).await?;
+        receipts.await.map_err(|_| self.ended())
+    }
+
+    /// Takes inputs of a feed, to become durable together with its watermark. Returns when they are queued, waiting for
+    /// room as long as it takes; their receipts come later, once they are durable.
+    ///
+    /// # Errors
+    /// When the service stops.
+    pub async fn feed(
+        &self,
+        inputs: Vec<RawInput>,
+        watermark: Watermark,
+    ) -> Result<oneshot::Receiver<Vec<Receipt>>, ServiceError> {
+        let (answer, receipts) = oneshot::channel();
+        self.queue(inputs, Some(watermark), Some(answer), None).await?;
+        Ok(receipts)
+    }
+
+    async fn queue(
+        &self,
+        inputs: Vec<RawInput>,
+        watermark: Option<Watermark>,
+        answer: Option<oneshot::Sender<Vec<Receipt>>>,
+        patience: Option<Duration>,
+    ) -> Result<(), ServiceError> {
+        let room = self.room(&inputs, patience).await?;
+        let work = Work::Inputs(Inputs { inputs, watermark, answer, room });
+        self.queue.send(work).await.map_err(|_| self.ended())
+    }
+
+    async fn room(
+        &self,
+        inputs: &[RawInput],
+        patience: Option<Duration>,
+    ) -> Result<OwnedSemaphorePermit, ServiceError> {
+        let most = self.shared.options.queued_bytes_max;
+        let bytes: usize = inputs.iter().map(|input| input.bytes.len() + OVERHEAD_BYTES).sum();
+        // A single call that is larger than the bound waits until it is alone.
+        let permits = u32::try_from(bytes).unwrap_or(most).min(most);
+        let room = Arc::clone(&self.shared.room).acquire_many_owned(permits);
+        let overloaded = ServiceError::Overloaded { queued_bytes_max: most };
+        match patience {
+            None => room.await.map_err(|_| self.ended()),
+            Some(patience) => match tokio::time::timeout(patience, room).await {
+                Ok(room) => room.map_err(|_| self.ended()),
+                Err(_) => Err(overloaded),
+            },
+        }
+    }
+
+    /// Does something with the engine, between two calls of others. For what can't be had without it, and quick.
+    ///
+    /// # Errors
+    /// When the service stops.
+    pub async fn with_engine<T: Send + 'static>(
+        &self,
+        task: impl FnOnce(&mut Engine) -> T + Send + 'static,
+    ) -> Result<T, ServiceError> {
+        let (answer, result) = oneshot::channel();
+        let task: Task = Box::new(move |engine| {
+            // Who asked may have gone; that changes nothing.
+            let _ = answer.send(task(engine));
+        });
+        self.queue.send(Work::Task(task)).await.map_err(|_| self.ended())?;
+        result.await.map_err(|_| self.ended())
+    }
+
+    fn ended(&self) -> ServiceError {
+        if self.shared.failure.get().is_some() { ServiceError::Failed } else { ServiceError::Stopping }
+    }
+
+    /// All tenants with the policies in force.
+    #[must_use]
+    pub fn tenants(&self) -> Arc<Vec<TenantView>> {
+        self.shared.tenants.read().map(|tenants| Arc::clone(&tenants)).unwrap_or_default()
+    }
+
+    /// The tenant of that name.
+    #[must_use]
+    pub fn tenant(&self, name: &str) -> Option<TenantView> {
+        self.tenants().iter().find(|tenant| tenant.name == name).cloned()
+    }
+
+    /// The last durable record.
+    #[must_use]
+    pub fn head(&self) -> LogPosition {
+        self.shared.log.head().position
+    }
+
+    /// The log, to read.
+    #[must_use]
+    pub fn log(&self) -> Arc<dyn EventLog> {
+        Arc::clone(&self.shared.log)
+    }
+
+    /// The time now, by the engine's clock.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        self.shared.options.clock.now()
+    }
+
+    /// What stopped the engine, if something did.
+    #[must_use]
+    pub fn failure(&self) -> Option<&str> {
+        self.shared.failure.get().map(String::as_str)
+    }
+
+    /// How far the listing has followed; changes as it does.
+    #[must_use]
+    pub fn listing(&self) -> watch::Receiver<ListingState> {
+        self.listing.clone()
+    }
+
+    /// Bytes of inputs that are under way.
+    #[must_use]
+    pub fn queued_bytes(&self) -> usize {
+        let most = self.shared.options.queued_bytes_max as usize;
+        most.saturating_sub(self.shared.room.available_permits())
+    }
+}

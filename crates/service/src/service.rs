@@ -1,0 +1,129 @@
+//! The stages, started and brought to rest.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, RwLock, mpsc};
+use std::thread::JoinHandle;
+
+use engine::{Engine, EngineError};
+use listing::Listing;
+use projector::Projector;
+use tokio::sync::{Semaphore, watch};
+
+use crate::answers;
+use crate::decide::Decider;
+use crate::decode::{self, DecoderSource, rules};
+use crate::followed::{self, ListingState, Readers, with_causes};
+use crate::handle::{ServiceHandle, Shared, Work};
+use crate::options::ServiceOptions;
+
+/// Calls that may wait for the decoder besides what the bound in bytes allows.
+const CALLS_QUEUED_MAX: usize = 4_096;
+/// Decoded calls that may wait for the decider: enough to keep it busy.
+const JOBS_QUEUED_MAX: usize = 64;
+
+/// A running engine: its threads.
+pub struct Service {
+    handle: ServiceHandle,
+    decoder: JoinHandle<()>,
+    decider: JoinHandle<Result<(), EngineError>>,
+    answers: JoinHandle<()>,
+    listing: JoinHandle<()>,
+    stop_listing: Arc<AtomicBool>,
+    ended: watch::Receiver<bool>,
+}
+
+impl Service {
+    /// Starts the stages around an engine and the projector of its listing in the folder `data`.
+    #[must_use]
+    pub fn start(engine: Engine, projector: Projector<Listing>, data: PathBuf, options: ServiceOptions) -> Self {
+        let log = engine.parts().log.clone();
+        let shared = Arc::new(Shared {
+            options,
+            log: log.clone(),
+            room: Arc::new(Semaphore::new(options.queued_bytes_max as usize)),
+            tenants: RwLock::default(),
+            failure: OnceLock::new(),
+            readers: Readers::new(data, options.readers_max),
+        });
+        shared.renew_tenants(&engine);
+        let (queue, calls) = tokio::sync::mpsc::channel(CALLS_QUEUED_MAX);
+        let (jobs, decoded) = mpsc::sync_channel(JOBS_QUEUED_MAX);
+        let (renewed, renewals) = mpsc::channel();
+        let (completions, completed) = mpsc::channel();
+        let (ended_now, ended) = watch::channel(false);
+        let hash_key = engine.hash_key();
+        let source = || DecoderSource { hash_key, limits: options.limits };
+        let known = engine.tenants().iter().map(rules).collect();
+        let failed = engine.failed();
+        let decider_source = source();
+        let decider = Decider {
+            engine,
+            shared: Arc::clone(&shared),
+            source: decider_source,
+            completions,
+            renewed,
+            failed: Arc::clone(&failed),
+        };
+        let state = ListingState { position: projector.checkpoint(), ..ListingState::default() };
+        let (listing_state, listing) = watch::channel(state);
+        let stop_listing = Arc::new(AtomicBool::new(false));
+        let source = source();
+        let decoder = std::thread::spawn(move || decode::run(calls, &jobs, &renewals, &source, known));
+        let decider = {
+            let shared = Arc::clone(&shared);
+            std::thread::spawn(move || {
+                let run = decider.run(&decoded);
+                if let Err(error) = &run {
+                    // Said before the queue is closed, so that whoever waits learns why.
+                    let _ = shared.failure.set(with_causes(error));
+                }
+                drop(decoded);
+                shared.room.close();
+                ended_now.send_replace(true);
+                run
+            })
+        };
+        let answers = {
+            let log = log.clone();
+            std::thread::spawn(move || answers::run(&completed, &log, &failed))
+        };
+        let follower = {
+            let stop = Arc::clone(&stop_listing);
+            std::thread::spawn(move || followed::follow(projector, &log, &listing_state, &stop))
+        };
+        let handle = ServiceHandle { queue, shared, listing };
+        Self { handle, decoder, decider, answers, listing: follower, stop_listing, ended }
+    }
+
+    /// The way to it.
+    #[must_use]
+    pub fn handle(&self) -> ServiceHandle {
+        self.handle.clone()
+    }
+
+    /// Returns when the engine has ended by itself, which it does only when storage failed.
+    pub async fn ended(&self) {
+        let mut ended = self.ended.clone();
+        // The sender lives as long as the thread; when it has gone, the thread has ended too.
+        let _ = ended.wait_for(|ended| *ended).await;
+    }
+
+    /// Takes nothing more, finishes what is queued, makes it durable, lets the listing catch up, and closes the tables.
+    ///
+    /// # Errors
+    /// Why the engine stopped, when storage failed.
+    pub fn stop(self) -> Result<(), EngineError> {
+        let Self { handle, decoder, decider, answers, listing, stop_listing, ended: _ } = self;
+        handle.shared.room.close();
+        // Fails when the decoder has ended already.
+        let _ = handle.queue.blocking_send(Work::Stop);
+        // A thread that panicked has printed why; the log is what counts.
+        let _ = decoder.join();
+        let decided = decider.join().unwrap_or(Err(EngineError::WriterStopped));
+        let _ = answers.join();
+        stop_listing.store(true, Ordering::Release);
+        let _ = listing.join();
+        decided
+    }
+}
