@@ -14,6 +14,7 @@ mod text;
 
 pub use data::{Amount, Campaign, Contact, Conversion, Device, InteractionData, Page, Product};
 pub use diagnosis::shown;
+pub(crate) use diagnosis::{invalid_json, not_utf8};
 pub use envelope::{CloudEvent, InteractionEvent, read, read_envelope};
 pub use lead_domain::policy::Fault;
 pub use schema::interaction_schema;

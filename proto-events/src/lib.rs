@@ -1,4 +1,4 @@
-//! The published contract of Leadfold: interactions in, lead events out, and records as they are stored.
+//! The published contract of Leadfold: interactions and commands in, lead events out, and records as they are stored.
 //!
 //! Knows the wire and the stored formats, their versions and how an old one becomes the new one. Does no I/O and decides
 //! nothing.
@@ -6,6 +6,8 @@
 #![forbid(unsafe_code)]
 
 pub mod cloud_event;
+
+pub mod command_document;
 
 pub mod policy_document;
 

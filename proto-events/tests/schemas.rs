@@ -9,6 +9,7 @@ use lead_domain::{
     Currency, Identifier, IdentifierKey, IdentifierKind, InteractionId, LeadId, Money, OrderKey, Time, VisitorId,
 };
 use proto_events::cloud_event::interaction_schema;
+use proto_events::command_document::command_schema;
 use proto_events::lead_event::{LeadEvent, lead_event_schema, name};
 use serde_json::json;
 
@@ -33,6 +34,11 @@ fn the_interaction_schema_is_published() {
 #[test]
 fn the_lead_event_schema_is_published() {
     check("lead-event.v1.json", &lead_event_schema());
+}
+
+#[test]
+fn the_command_schema_is_published() {
+    check("command.v1.json", &command_schema());
 }
 
 const LEAD: LeadId = LeadId { visitor: VisitorId(42), ordinal: 1 };

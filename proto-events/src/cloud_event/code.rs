@@ -48,3 +48,15 @@ pub const TIME_AHEAD: &str = "time_ahead";
 pub const UNKNOWN_TENANT: &str = "unknown_tenant";
 /// The event names another tenant than the one its channel belongs to.
 pub const TENANT_MISMATCH: &str = "tenant_mismatch";
+/// A batch has too many events.
+pub const TOO_MANY_EVENTS: &str = "too_many_events";
+/// A header's value is not encoded as the protocol demands.
+pub const BAD_HEADER: &str = "bad_header";
+/// A command has too many bytes.
+pub const COMMAND_TOO_LARGE: &str = "command_too_large";
+/// There is no command of that name.
+pub const UNKNOWN_COMMAND: &str = "unknown_command";
+/// A text that is no id of the expected kind.
+pub const BAD_ID: &str = "bad_id";
+/// Two fields of which a document may have only one.
+pub const CONTRADICTION: &str = "contradiction";

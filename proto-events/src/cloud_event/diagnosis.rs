@@ -142,7 +142,7 @@ fn is_json(content_type: &str) -> bool {
     media_type == "application/json" || media_type == "text/json" || media_type.ends_with("+json")
 }
 
-pub(super) fn not_utf8(path: &str, error: std::str::Utf8Error) -> Fault {
+pub(crate) fn not_utf8(path: &str, error: std::str::Utf8Error) -> Fault {
     let message = format!("The text must be UTF-8; it is not from byte {} on.", error.valid_up_to() + 1);
     Fault::new(path, code::INVALID_UTF8, message)
 }
@@ -152,7 +152,7 @@ fn json(bytes: &[u8], path: &str) -> Result<Value, Fault> {
     serde_json::from_str(text).map_err(|error| invalid_json(path, &error))
 }
 
-fn invalid_json(path: &str, error: &serde_json::Error) -> Fault {
+pub(crate) fn invalid_json(path: &str, error: &serde_json::Error) -> Fault {
     let message = if error.is_eof() {
         "The text ends in the middle of its JSON.".to_owned()
     } else {
