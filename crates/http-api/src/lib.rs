@@ -1,3 +1,48 @@
-//! Leadfold over HTTP.
+//! Leadfold over HTTP: routes, their description, who may call them, and what goes wrong.
+//!
+//! Turns requests into inputs, commands and questions, and what comes back into JSON. Knows no storage, listens on nothing
+//! and ends no process: [`router`] gives a router for whoever does.
 
 #![forbid(unsafe_code)]
+
+mod options;
+
+mod state;
+
+mod caller;
+
+mod problem;
+
+mod answer;
+
+mod events;
+
+mod segment;
+
+mod leads;
+
+mod acts;
+
+mod shown;
+
+mod orphans;
+
+mod visitors;
+
+mod policies;
+
+mod quarantine;
+
+mod changes;
+
+mod health;
+
+mod observe;
+
+mod router;
+
+pub use options::ApiOptions;
+pub use problem::{Problem, ProblemBody};
+pub use router::{description, router};
+pub use shown::{TimelineRow, timeline_row};
+pub use state::{Api, Inlet, ReadyCheck};

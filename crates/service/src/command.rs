@@ -150,7 +150,7 @@ impl Asked {
                 (Command::MergeVisitors { one: visitor_id, other: other_visitor_id }, None)
             }
             Ask::UnmergeVisitor { visitor_id, keep_apart } => {
-                let afterwards = if keep_apart { AfterUnmerge::KeepApart } else { AfterUnmerge::MayMerge };
+                let afterwards = if keep_apart { AfterUnmerge::KeepApart } else { AfterUnmerge::MayMergeAgain };
                 (Command::UnmergeVisitor { visitor: visitor_id, afterwards }, None)
             }
             Ask::SettleDuplicate { visitor_id, other_visitor_id } => {

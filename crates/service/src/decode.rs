@@ -72,7 +72,7 @@ pub(crate) fn run(
 
 pub(crate) struct Decoder {
     names: Vec<(lead_domain::Name, TenantId)>,
-    inner: InteractionDecoder,
+    pub(crate) inner: InteractionDecoder,
 }
 
 impl Decoder {

@@ -5,17 +5,30 @@ use std::collections::BTreeMap;
 use event_log::LogPosition;
 use lead_domain::{InteractionId, LeadId, Money, Time, VisitorId};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::json;
 
+/// An amount of money, as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Money)]
+pub struct MoneyShape {
+    /// Minor units: 12900 is 129.00 EUR.
+    pub amount: i64,
+    /// ISO 4217 code.
+    pub currency: String,
+}
+
 /// A lead, everywhere.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct LeadRow {
     /// Such as `V42-1`.
     #[serde(serialize_with = "json::shown")]
+    #[schema(value_type = String)]
     pub id: LeadId,
     /// Who owns it now, after merges.
     #[serde(serialize_with = "json::shown")]
+    #[schema(value_type = String)]
     pub visitor_id: VisitorId,
     /// The tenant's own number for the customer, as sent; the one that the lead knows, not the visitor.
     pub customer_id: Option<String>,
@@ -29,18 +42,23 @@ pub struct LeadRow {
     pub close_reason: Option<String>,
     /// When it was opened.
     #[serde(serialize_with = "json::time")]
+    #[schema(value_type = String, format = DateTime)]
     pub opened_at: Time,
     /// When it ended.
     #[serde(serialize_with = "json::optional_time")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub closed_at: Option<Time>,
     /// When it closes unless something happens; for a closed lead, when it would have.
     #[serde(serialize_with = "json::time")]
+    #[schema(value_type = String, format = DateTime)]
     pub deadline: Time,
     /// The earliest interaction; the opening where there is none.
     #[serde(serialize_with = "json::time")]
+    #[schema(value_type = String, format = DateTime)]
     pub first_interaction_at: Time,
     /// The latest interaction; the opening where there is none.
     #[serde(serialize_with = "json::time")]
+    #[schema(value_type = String, format = DateTime)]
     pub last_interaction_at: Time,
     /// How many interactions it has.
     pub interactions: u32,
@@ -58,6 +76,7 @@ pub struct LeadRow {
     pub score: ScoreRow,
     /// The sum of the sales that count, in the currency of the first of them.
     #[serde(serialize_with = "json::optional_money")]
+    #[schema(value_type = Option<MoneyShape>)]
     pub sale_value: Option<Money>,
     /// Units sold.
     pub rgus: i64,
@@ -72,6 +91,7 @@ pub struct LeadRow {
     /// Of its latest interaction that is about a product.
     pub last_product: Option<ProductRow>,
     /// The latest value of each.
+    #[schema(value_type = Object)]
     pub attributes: serde_json::Map<String, serde_json::Value>,
     /// Operators' notes, in order of recording.
     pub notes: Vec<NoteRow>,
@@ -83,7 +103,7 @@ pub struct LeadRow {
 }
 
 /// Whether a lead takes interactions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LeadStatus {
     /// It does.
@@ -93,7 +113,7 @@ pub enum LeadStatus {
 }
 
 /// How to reach a person: for each field what was given last.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ContactRow {
     /// Name.
     pub name: Option<String>,
@@ -108,7 +128,7 @@ pub struct ContactRow {
 }
 
 /// A campaign.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct CampaignRow {
     /// `utm_campaign`.
     pub name: Option<String>,
@@ -119,7 +139,7 @@ pub struct CampaignRow {
 }
 
 /// A device.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DeviceRow {
     /// Browser name.
     pub browser: Option<String>,
@@ -131,7 +151,7 @@ pub struct DeviceRow {
 }
 
 /// A product.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ProductRow {
     /// The shop's number for it.
     pub id: Option<String>,
@@ -141,11 +161,12 @@ pub struct ProductRow {
     pub category: Option<String>,
     /// Its price.
     #[serde(serialize_with = "json::optional_money", deserialize_with = "json::read_optional_money")]
+    #[schema(value_type = Option<MoneyShape>)]
     pub price: Option<Money>,
 }
 
 /// A score.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ScoreRow {
     /// The sum, after the cap.
     pub total: i64,
@@ -158,26 +179,30 @@ pub struct ScoreRow {
 }
 
 /// An operator's note.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct NoteRow {
     /// When it counts as written.
     #[serde(serialize_with = "json::time")]
+    #[schema(value_type = String, format = DateTime)]
     pub at: Time,
     /// The text.
     pub text: String,
 }
 
 /// An interaction that no lead could take.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct OrphanRow {
     /// Such as `I1042`.
     #[serde(serialize_with = "json::shown")]
+    #[schema(value_type = String)]
     pub id: InteractionId,
     /// Whose it is now, after merges.
     #[serde(serialize_with = "json::shown")]
+    #[schema(value_type = String)]
     pub visitor_id: VisitorId,
     /// When it happened.
     #[serde(serialize_with = "json::time")]
+    #[schema(value_type = String, format = DateTime)]
     pub occurred_at: Time,
     /// Why no lead took it: `unknown_entry_point`, `no_default_lead_type`, `inactive_lead_type`, `too_many_leads`.
     pub reason: String,
@@ -198,16 +223,19 @@ pub struct OrphanRow {
 }
 
 /// A visitor, with everything that stands in the model about them.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct VisitorRow {
     /// Such as `V42`.
     #[serde(serialize_with = "json::shown")]
+    #[schema(value_type = String)]
     pub id: VisitorId,
     /// Who holds this visitor's leads now; `None` for one who stands alone or survived.
     #[serde(serialize_with = "json::optional_shown")]
+    #[schema(value_type = Option<String>)]
     pub merged_into: Option<VisitorId>,
     /// Everyone who was merged into this visitor, directly or not, by id.
     #[serde(serialize_with = "json::all_shown")]
+    #[schema(value_type = Vec<String>)]
     pub members: Vec<VisitorId>,
     /// What this visitor and the members are known by.
     pub identifiers: Vec<IdentifierRow>,
@@ -222,7 +250,7 @@ pub struct VisitorRow {
 }
 
 /// Something that a visitor is known by.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct IdentifierRow {
     /// `customer_id`, `email`, `phone` or `visitor_id`.
     pub kind: String,
@@ -232,14 +260,16 @@ pub struct IdentifierRow {
     pub as_sent: String,
     /// The member that it was learnt for.
     #[serde(serialize_with = "json::shown")]
+    #[schema(value_type = String)]
     pub learnt_for: VisitorId,
 }
 
 /// A visitor who shares an identifier but can't be the same person, for the customer ids differ.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct DuplicateRow {
     /// Who, after merges.
     #[serde(serialize_with = "json::shown")]
+    #[schema(value_type = String)]
     pub visitor_id: VisitorId,
     /// The kind of the identifier that they share, where known.
     pub shared: Option<String>,
@@ -248,7 +278,7 @@ pub struct DuplicateRow {
 }
 
 /// A tenant, as its latest policy names it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct TenantRow {
     /// Its number in the log.
     pub id: u32,
@@ -259,7 +289,7 @@ pub struct TenantRow {
 }
 
 /// How many leads and orphans a tenant has.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Counts {
     /// All leads ever opened.
     pub opened: u64,

@@ -1,0 +1,170 @@
+//! Reading leads: the list, one lead, its timeline.
+
+use access::Permission;
+use axum::extract::{Path, RawQuery, State};
+use engine::TimelineQuery;
+use event_log::LogPosition;
+use lead_domain::LeadId;
+use listing::{LeadQuery, LeadRow};
+
+use crate::answer::{At, PageOf};
+use crate::caller::Caller;
+use crate::problem::{CommonProblems, Problem};
+use crate::shown::{
+    TimelineRow, cursor_at, limit, pairs, position_cursor, refuse_rest, take_min_position, timeline_row,
+};
+use crate::state::Api;
+
+/// Records of a timeline's page where nobody says, and at most.
+pub(crate) const TIMELINE_DEFAULT: usize = 50;
+pub(crate) const TIMELINE_MAX: usize = 500;
+
+/// List leads
+///
+/// Several values of one filter are separated by commas. A page is true at one position of the log; following
+/// `next_cursor` never shows a lead twice that did not change, and never leaves one out.
+#[utoipa::path(
+    get, path = "/v1/leads", tag = "leads",
+    params(
+        ("status" = Option<String>, Query, description = "open, closed"),
+        ("lead_type" = Option<String>, Query, description = "Lead types by name"),
+        ("group" = Option<String>, Query, description = "Groups of lead types"),
+        ("skill" = Option<String>, Query, description = "Skills of the opening interaction"),
+        ("channel" = Option<String>, Query, description = "Channels of the opening interaction"),
+        ("temperature" = Option<String>, Query, description = "cold, warm, hot"),
+        ("stage" = Option<String>, Query, description = "Funnel stages"),
+        ("owner" = Option<String>, Query, description = "Operators"),
+        ("close_cause" = Option<String>, Query, description = "conversion, operator, inactivity, merged, erased"),
+        ("customer_id" = Option<String>, Query, description = "The tenant's own customer number"),
+        ("email" = Option<String>, Query, description = "An e-mail address"),
+        ("phone" = Option<String>, Query, description = "A phone number (E.164)"),
+        ("campaign" = Option<String>, Query, description = "Campaign names"),
+        ("score_min" = Option<i64>, Query, description = "Least score"),
+        ("score_max" = Option<i64>, Query, description = "Greatest score"),
+        ("value_min" = Option<i64>, Query, description = "Least sale value, in minor units"),
+        ("value_max" = Option<i64>, Query, description = "Greatest sale value, in minor units"),
+        ("opened_from" = Option<String>, Query, description = "Opened at or after (RFC 3339, or a day)"),
+        ("opened_to" = Option<String>, Query, description = "Opened before"),
+        ("closed_from" = Option<String>, Query, description = "Closed at or after"),
+        ("closed_to" = Option<String>, Query, description = "Closed before"),
+        ("last_interaction_from" = Option<String>, Query, description = "Last interaction at or after"),
+        ("last_interaction_to" = Option<String>, Query, description = "Last interaction before"),
+        ("q" = Option<String>, Query, description = "Full text over the contact: name, address, number"),
+        ("sort" = Option<String>, Query, description = "last_interaction_at, score, opened_at, closed_at, value; with - in front the greatest first. -last_interaction_at where absent"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 500, description = "Rows of a page; 50 where absent"),
+        ("cursor" = Option<String>, Query, description = "The next_cursor of the page before"),
+        ("count" = Option<String>, Query, description = "exact also counts all leads that match"),
+        ("min_position" = Option<u64>, Query, description = "Waits until the listing holds this position"),
+        ("Leadfold-Tenant" = Option<String>, Header, description = "The tenant, for a key that reaches several"),
+    ),
+    responses((status = 200, body = PageOf<LeadRow>), CommonProblems)
+)]
+pub(crate) async fn list(
+    State(api): State<Api>,
+    caller: Caller,
+    RawQuery(query): RawQuery,
+) -> Result<At<PageOf<LeadRow>>, Problem> {
+    caller.must(Permission::ReadLeads)?;
+    let tenant = api.tenant(&caller)?;
+    let mut pairs = pairs(query.as_deref())?;
+    let min_position = take_min_position(&mut pairs)?;
+    let mut query = LeadQuery::new(tenant.id);
+    for (name, value) in &pairs {
+        query.set(name, value)?;
+    }
+    api.wait(min_position).await?;
+    let page = api.service.read_listing(move |reader| reader.leads(&query)).await??;
+    let position = page.position;
+    Ok(At::new(
+        position,
+        PageOf { items: page.items, next_cursor: page.next_cursor, position: position.0, count: page.count },
+    ))
+}
+
+/// Show a lead
+///
+/// `ETag` holds its version, for `If-Match` of the commands.
+#[utoipa::path(
+    get, path = "/v1/leads/{id}", tag = "leads",
+    params(
+        ("id" = String, Path, description = "Such as V42-1", pattern = "^V[1-9][0-9]*-[1-9][0-9]*$"),
+        ("min_position" = Option<u64>, Query, description = "Waits until the listing holds this position"),
+        ("Leadfold-Tenant" = Option<String>, Header, description = "The tenant, for a key that reaches several"),
+    ),
+    responses((status = 200, body = LeadRow, headers(("ETag" = String, description = "The lead's version"))), CommonProblems)
+)]
+pub(crate) async fn show(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<At<LeadRow>, Problem> {
+    caller.must(Permission::ReadLeads)?;
+    let tenant = api.tenant(&caller)?;
+    let id = lead_id(&id)?;
+    let mut pairs = pairs(query.as_deref())?;
+    let min_position = take_min_position(&mut pairs)?;
+    refuse_rest(&pairs)?;
+    api.wait(min_position).await?;
+    let (lead, position) = api.service.read_listing(move |reader| reader.lead(tenant.id, id)).await??;
+    let lead = lead.ok_or_else(|| Problem::not_found("lead"))?;
+    let version = lead.version;
+    Ok(At::new(position, lead).version(Some(version)))
+}
+
+/// Show what a lead is made of
+///
+/// Its records, newest first: what came in and what was decided, with the reasons.
+#[utoipa::path(
+    get, path = "/v1/leads/{id}/timeline", tag = "leads",
+    params(
+        ("id" = String, Path, description = "Such as V42-1", pattern = "^V[1-9][0-9]*-[1-9][0-9]*$"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 500, description = "Records of a page; 50 where absent"),
+        ("cursor" = Option<String>, Query, description = "The next_cursor of the page before"),
+        ("Leadfold-Tenant" = Option<String>, Header, description = "The tenant, for a key that reaches several"),
+    ),
+    responses((status = 200, body = PageOf<TimelineRow>), CommonProblems)
+)]
+pub(crate) async fn timeline(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<At<PageOf<TimelineRow>>, Problem> {
+    caller.must(Permission::ReadLeads)?;
+    let tenant = api.tenant(&caller)?;
+    let id = lead_id(&id)?;
+    let page = timeline_page(query.as_deref())?;
+    let unknown = || Problem::not_found("lead");
+    let read = move |engine: &mut engine::Engine| {
+        let known = engine.book(tenant.id, id.visitor).is_ok_and(|book| book.lead(id).is_some());
+        known.then(|| {
+            engine.timeline(&TimelineQuery { visitor: id.visitor, lead: Some(id), limit: page.1 + 1, before: page.0 })
+        })
+    };
+    let entries = api.service.with_engine(read).await?.ok_or_else(unknown)??;
+    Ok(page_of(&api, entries, page.1))
+}
+
+/// Where a timeline's page begins, and how long it is.
+pub(crate) fn timeline_page(query: Option<&str>) -> Result<(Option<LogPosition>, usize), Problem> {
+    let mut pairs = pairs(query)?;
+    let before = position_cursor(&mut pairs)?;
+    let limit = limit(&mut pairs, TIMELINE_DEFAULT, TIMELINE_MAX)?;
+    refuse_rest(&pairs)?;
+    Ok((before, limit))
+}
+
+/// A page of at most `limit` of the entries; one more of them says that there is another page.
+pub(crate) fn page_of(api: &Api, mut entries: Vec<engine::TimelineEntry>, limit: usize) -> At<PageOf<TimelineRow>> {
+    let more = entries.len() > limit;
+    entries.truncate(limit);
+    let last = entries.last().filter(|_| more).map(|entry| entry.header.position);
+    let position = api.service.head();
+    let items = entries.iter().map(timeline_row).collect();
+    At::new(position, PageOf { items, next_cursor: last.map(cursor_at), position: position.0, count: None })
+}
+
+pub(crate) fn lead_id(text: &str) -> Result<LeadId, Problem> {
+    text.parse().map_err(|_| Problem::not_found("lead"))
+}

@@ -1,0 +1,33 @@
+//! Limits of the API, each with a default.
+
+use std::time::Duration;
+
+/// Limits of the API, each with a default.
+#[derive(Clone, Debug)]
+pub struct ApiOptions {
+    /// Bytes of a request's body, after decompression: 10 MiB.
+    pub body_bytes_max: usize,
+    /// How long a request may take before it is answered with 408. Streams of changes are exempt.
+    pub request_timeout: Duration,
+    /// Requests under way at the same time; more are answered with 503.
+    pub requests_max: usize,
+    /// Events of one request.
+    pub events_max: usize,
+    /// How long a read waits for `min_position`, and a command for the listing.
+    pub listing_wait: Duration,
+    /// Origins whose pages may call the API from a browser; none by default.
+    pub cors_origins: Vec<String>,
+}
+
+impl Default for ApiOptions {
+    fn default() -> Self {
+        Self {
+            body_bytes_max: 10 << 20,
+            request_timeout: Duration::from_secs(30),
+            requests_max: 512,
+            events_max: 10_000,
+            listing_wait: Duration::from_secs(5),
+            cors_origins: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! What every route has at hand.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use access::Guard;
+use event_log::LogPosition;
+use metrics_exporter_prometheus::PrometheusHandle;
+use service::{RawInput, Receipt, ServiceError, ServiceHandle, TenantView};
+
+use crate::caller::Caller;
+use crate::options::ApiOptions;
+use crate::problem::Problem;
+
+/// Where inputs go in. A local service takes them itself; with a feed elsewhere they are published there first.
+pub trait Inlet: Send + Sync {
+    /// Takes inputs in their order and returns what became of each, once that is durable.
+    fn submit(
+        &self,
+        inputs: Vec<RawInput>,
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<Receipt>, ServiceError>> + Send + '_>>;
+}
+
+impl Inlet for ServiceHandle {
+    fn submit(
+        &self,
+        inputs: Vec<RawInput>,
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<Receipt>, ServiceError>> + Send + '_>> {
+        Box::pin(Self::submit(self, inputs))
+    }
+}
+
+/// Says why the process is not ready, beside what the service knows; `None` when it is.
+pub type ReadyCheck = Arc<dyn Fn() -> Option<String> + Send + Sync>;
+
+/// What every route has at hand. Cheap to clone.
+#[derive(Clone)]
+pub struct Api {
+    /// The running engine.
+    pub service: ServiceHandle,
+    /// Where inputs go in.
+    pub inlet: Arc<dyn Inlet>,
+    /// Who may do what.
+    pub guard: Guard,
+    /// What `/metrics` shows.
+    pub metrics: PrometheusHandle,
+    /// What else must hold for `/readyz`.
+    pub ready: ReadyCheck,
+    /// Limits.
+    pub options: Arc<ApiOptions>,
+}
+
+impl Api {
+    /// The tenant that the caller means, as far as the key reaches: the key's own, the one that the request names, or the
+    /// only one there is.
+    pub(crate) fn tenant(&self, caller: &Caller) -> Result<TenantView, Problem> {
+        let tenants = self.service.tenants();
+        let name = match (caller.tenant(), &caller.named_tenant) {
+            (Some(own), Some(named)) if own != named => return Err(Problem::unknown_tenant()),
+            (Some(own), _) => own.to_owned(),
+            (None, Some(named)) => named.clone(),
+            (None, None) => match tenants.as_slice() {
+                [only] => return Ok(only.clone()),
+                [] => return Err(Problem::unknown_tenant()),
+                [_, _, ..] => return Err(Problem::tenant_needed()),
+            },
+        };
+        tenants.iter().find(|tenant| tenant.name == name).cloned().ok_or_else(Problem::unknown_tenant)
+    }
+
+    /// The name of the tenant that inputs are for; `None` when they name it themselves.
+    pub(crate) fn tenant_of_inputs(&self, caller: &Caller) -> Result<Option<String>, Problem> {
+        match (caller.tenant(), &caller.named_tenant) {
+            (None, None) => {
+                let tenants = self.service.tenants();
+                // Where there is only one, an event need not name it.
+                Ok(if let [only] = tenants.as_slice() { Some(only.name.to_string()) } else { None })
+            }
+            _ => Ok(Some(self.tenant(caller)?.name.to_string())),
+        }
+    }
+
+    /// Waits until the listing holds what the caller has seen before.
+    pub(crate) async fn wait(&self, min_position: Option<u64>) -> Result<(), Problem> {
+        let Some(position) = min_position else { return self.listed() };
+        if position > self.service.head().0 {
+            return Err(Problem::position_ahead(self.service.head()));
+        }
+        self.service.wait_listed(LogPosition(position), self.options.listing_wait).await?;
+        self.listed()
+    }
+
+    /// Whether the listing can be read at all yet.
+    fn listed(&self) -> Result<(), Problem> {
+        if self.service.listing().borrow().is_ready { Ok(()) } else { Err(Problem::listing_not_ready()) }
+    }
+}
