@@ -1,9 +1,12 @@
-//! The interaction contract: a CloudEvents 1.0 event in structured JSON with `type` = `leadfold.interaction.v1`.
+//! The interaction contract: a CloudEvents 1.0 event with `type` = `leadfold.interaction.v1`, in structured JSON, in
+//! binary mode, or several of them in one body.
 //!
 //! Reads bytes into borrowed structures in one pass and says in one [`Fault`] what is wrong with bytes that are no such
 //! event. Knows no tenant's rules, no limits of size and no normalisation, and never repeats a value that was sent: a
 //! fault names the field and what would be right.
 
+mod batch;
+mod binary;
 pub mod code;
 mod data;
 mod diagnosis;
@@ -12,6 +15,8 @@ mod repeated;
 mod schema;
 mod text;
 
+pub use batch::{split_batch, split_lines};
+pub use binary::BinaryEvent;
 pub use data::{Amount, Campaign, Contact, Conversion, Device, InteractionData, Page, Product};
 pub use diagnosis::shown;
 pub(crate) use diagnosis::{invalid_json, not_utf8};

@@ -5,7 +5,7 @@ mod interaction;
 use compact_str::CompactString;
 use lead_domain::{Currency, Name, TenantId, Time};
 use proto_events::Personal;
-use proto_events::cloud_event::{self, Fault, InteractionEvent, Str, code};
+use proto_events::cloud_event::{self, BinaryEvent, Fault, InteractionEvent, Str, code};
 use proto_events::stored::{Quarantined, encode_personal};
 use proto_events::text::Text;
 use rustc_hash::FxHashMap;
@@ -127,6 +127,28 @@ impl InteractionDecoder {
             .and_then(|mut event| self.take(&mut event, origin, received_at));
         self.decoded = decoded;
         taken.or_else(|fault| self.reject(bytes, bytes.len() as u64, fault, origin, received_at))
+    }
+
+    /// Decodes an event in binary mode: the entry is that of its structured form. A rejected one is kept in that form, so
+    /// that it can be repaired and tried again like any other.
+    ///
+    /// # Errors
+    /// When the event can't be taken and there is no tenant to whose quarantine it could go.
+    pub fn decode_binary(
+        &mut self,
+        event: &BinaryEvent<'_>,
+        origin: Origin<'_>,
+        received_at: Time,
+    ) -> Result<Entry, NoTenant> {
+        let taken = self
+            .limits
+            .check_size(event.size())
+            .and_then(|()| event.read())
+            .and_then(|mut event| self.take(&mut event, origin, received_at));
+        taken.or_else(|fault| {
+            let json = event.to_json();
+            self.reject(&json, json.len() as u64, fault, origin, received_at)
+        })
     }
 
     /// Takes an event that was read from something else than JSON; `bytes` are what it was read from.

@@ -38,4 +38,5 @@ pub use entry::{Entry, InteractionEntry, RejectedEntry};
 pub use limits::Limits;
 pub use lookup::{identifier_key, order_key, request_key};
 pub use mapping::{Mapping, MappingError};
+pub use proto_events::cloud_event::{BinaryEvent, split_batch, split_lines};
 pub use source::{Chunk, FileSource, Progress, Reception, SourceError};

@@ -105,9 +105,9 @@ pub(super) fn envelope(bytes: &[u8], error: &serde_json::Error) -> Fault {
     found.err().unwrap_or_else(|| unnamed(bytes, "", error))
 }
 
-/// What is wrong with the bytes of `data_base64`.
-pub(super) fn data(bytes: &[u8], error: &serde_json::Error) -> Fault {
-    let found = json(bytes, "data_base64").and_then(|data| walk(&data, "data", Shape::Object(DATA)));
+/// What is wrong with the data, whose bytes stand in `field`.
+pub(super) fn data(bytes: &[u8], field: &str, error: &serde_json::Error) -> Fault {
+    let found = json(bytes, field).and_then(|data| walk(&data, "data", Shape::Object(DATA)));
     found.err().unwrap_or_else(|| unnamed(bytes, "data", error))
 }
 

@@ -188,17 +188,25 @@ pub fn read<'a>(bytes: &'a [u8], decoded: &'a mut Vec<u8>) -> Result<Interaction
         serde_json::from_str(text).map_err(|error| diagnosis::event(bytes, &error))?;
     checked_envelope(&event)?;
     checked_type(event.event_type.as_ref().map(Str::as_str))?;
-    let time = event_time(event.time.as_ref(), "time")?.ok_or_else(|| diagnosis::missing("time"))?;
-    let data = match (event.data, &event.data_base64) {
-        (Some(data), None) => data,
+    interaction(event, |data, base64| match (data, base64) {
+        (Some(data), None) => Ok(data),
         (None, Some(base64)) => {
-            decode_base64(base64, decoded)?;
+            decode_base64(&base64, decoded)?;
             let bytes: &'a [u8] = decoded;
-            serde_json::from_slice(bytes).map_err(|error| diagnosis::data(bytes, &error))?
+            serde_json::from_slice(bytes).map_err(|error| diagnosis::data(bytes, "data_base64", &error))
         }
-        (Some(_), Some(_)) => return Err(diagnosis::both_data()),
-        (None, None) => return Err(diagnosis::missing("data")),
-    };
+        (Some(_), Some(_)) => Err(diagnosis::both_data()),
+        (None, None) => Err(diagnosis::missing("data")),
+    })
+}
+
+/// The interaction of an envelope that was checked; `read_data` makes its data of those in the envelope.
+pub(super) fn interaction<'a, D>(
+    event: CloudEvent<'a, D>,
+    read_data: impl FnOnce(Option<D>, Option<Str<'a>>) -> Result<InteractionData<'a>, Fault>,
+) -> Result<InteractionEvent<'a>, Fault> {
+    let time = event_time(event.time.as_ref(), "time")?.ok_or_else(|| diagnosis::missing("time"))?;
+    let data = read_data(event.data, event.data_base64)?;
     Ok(InteractionEvent {
         source: event.source.unwrap_or_default(),
         id: event.id.unwrap_or_default(),
