@@ -23,9 +23,9 @@ use thiserror::Error;
 
 use crate::text::Text;
 pub use v1::{
-    AttributeV1 as Attribute, CampaignV1 as Campaign, ConflictV1 as Conflict,
-    DeviceV1 as Device, InteractionV1 as InteractionFacts, PersonalV1 as Personal, PolicyV1 as StoredPolicy,
-    ProductV1 as Product, QuarantinedV1 as Quarantined, ReleasedV1 as Released, SaleV1 as StoredSale, ValueV1 as Value,
+    AttributeV1 as Attribute, CampaignV1 as Campaign, ConflictV1 as Conflict, DeviceV1 as Device,
+    InteractionV1 as InteractionFacts, PersonalV1 as Personal, PolicyV1 as StoredPolicy, ProductV1 as Product,
+    QuarantinedV1 as Quarantined, ReleasedV1 as Released, SaleV1 as StoredSale, ValueV1 as Value,
 };
 pub use v2::{CommandV2 as StoredCommand, RequestKeyV2 as RequestKey};
 

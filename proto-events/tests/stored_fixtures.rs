@@ -14,8 +14,8 @@ use lead_domain::{
 use proto_events::lead_event;
 use proto_events::stored::v1::AskV1;
 use proto_events::stored::{
-    self, Attribute, CODEC, Campaign, Conflict, Device, Product, Quarantined, RequestKey, StoredCommand, StoredPolicy, StoredSale,
-    Value, decode_facts, decode_personal, encode_events, encode_input, encode_personal,
+    self, Attribute, CODEC, Campaign, Conflict, Device, Product, Quarantined, RequestKey, StoredCommand, StoredPolicy,
+    StoredSale, Value, decode_facts, decode_personal, encode_events, encode_input, encode_personal,
 };
 use proto_events::text::Text;
 use proto_events::{Facts, InputFacts, InteractionFacts, Personal};

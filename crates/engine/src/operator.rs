@@ -195,7 +195,8 @@ impl Engine {
     /// First and last interaction of a lead without this one, read from its visitor's streams.
     fn remaining(&mut self, lead: LeadId, without: InteractionId) -> Result<Option<(Time, Time)>, EngineError> {
         let mut times = std::collections::BTreeMap::new();
-        let entries = self.timeline(&TimelineQuery { visitor: lead.visitor, lead: Some(lead), limit: usize::MAX })?;
+        let entries =
+            self.timeline(&TimelineQuery { visitor: lead.visitor, lead: Some(lead), limit: usize::MAX, before: None })?;
         for entry in entries.iter().rev() {
             for event in &entry.facts.events {
                 if let Event::InteractionAttached { lead: taken, interaction, occurred_at, .. } = event

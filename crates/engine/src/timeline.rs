@@ -19,6 +19,8 @@ pub struct TimelineQuery {
     pub lead: Option<LeadId>,
     /// The most records to return.
     pub limit: usize,
+    /// Only records in front of this one; all where absent.
+    pub before: Option<LogPosition>,
 }
 
 /// One record of a timeline.
@@ -60,7 +62,8 @@ impl Engine {
             if entry.header.previous > LogPosition::START {
                 heads.insert(entry.header.previous);
             }
-            if query.lead.is_none_or(|lead| concerns(&entry.facts.events, lead)) {
+            let wanted = query.before.is_none_or(|before| position < before);
+            if wanted && query.lead.is_none_or(|lead| concerns(&entry.facts.events, lead)) {
                 entries.push(entry);
                 if entries.len() >= query.limit {
                     break;

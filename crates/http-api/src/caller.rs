@@ -35,7 +35,9 @@ impl Caller {
             Some(_) if api.guard.is_open() => None,
             Some(token) => Some(api.guard.authenticate(&token).map_err(|denied| denied_problem(&denied))?),
             None if api.guard.is_open() => None,
-            None => return Err(Problem::unauthorized("Send an API key in the header Authorization, as a Bearer token.")),
+            None => {
+                return Err(Problem::unauthorized("Send an API key in the header Authorization, as a Bearer token."));
+            }
         };
         Self::with(principal, headers)
     }

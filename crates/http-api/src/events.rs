@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use access::Permission;
 use axum::extract::{FromRequest, RawQuery, State};
-use axum::response::Response;
 use axum::response::IntoResponse;
+use axum::response::Response;
 use bytes::Bytes;
 use engine::Outcome;
 use event_log::LogPosition;
@@ -143,8 +143,13 @@ fn split(headers: &HeaderMap, body: Bytes, events_max: usize) -> Result<Vec<(For
             parts.into_iter().map(within).collect()
         }
         "application/x-ndjson" | "application/ndjson" => {
-            let lines = feed::split_lines(&body, events_max).map_err(|fault| Problem::faults(&[fault]))?;
-            lines.into_iter().map(within).collect()
+            let lines: Vec<Bytes> = feed::split_lines(&body).take(events_max + 1).map(within).collect();
+            if lines.len() > events_max {
+                return Err(Problem::too_large(format!(
+                    "The body has more than {events_max} events; send fewer at once."
+                )));
+            }
+            lines
         }
         _ => {
             return Err(Problem::unsupported_media(

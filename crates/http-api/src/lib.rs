@@ -17,8 +17,6 @@ mod answer;
 
 mod events;
 
-mod segment;
-
 mod leads;
 
 mod acts;

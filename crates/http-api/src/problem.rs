@@ -139,7 +139,8 @@ impl Problem {
     pub(crate) fn field(path: &str, code: &str, message: impl Into<String>) -> Self {
         let message = message.into();
         let error = FieldProblem { path: path.to_owned(), code: code.to_owned(), message: message.clone() };
-        Self::new(StatusCode::BAD_REQUEST, "invalid-request", "The request is not valid", message).with_errors(vec![error])
+        Self::new(StatusCode::BAD_REQUEST, "invalid-request", "The request is not valid", message)
+            .with_errors(vec![error])
     }
 
     /// The body of the request has faults.
@@ -200,7 +201,13 @@ impl Problem {
 
     pub(crate) fn listing_not_ready() -> Self {
         let detail = "The listing is still being brought up to date. Try again in a moment.";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "listing-not-ready", "The listing is not ready", detail).retry_later()
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "listing-not-ready", "The listing is not ready", detail)
+            .retry_later()
+    }
+
+    pub(crate) fn policy_changed(version: u32) -> Self {
+        let detail = format!("Version {version} of the policy is in force; read it again and decide anew.");
+        Self::new(StatusCode::PRECONDITION_FAILED, "version-mismatch", "The policy has changed since", detail)
     }
 
     pub(crate) fn position_ahead(head: LogPosition) -> Self {
@@ -230,9 +237,7 @@ impl Problem {
                 let title = "The lead has changed since";
                 Self::new(StatusCode::PRECONDITION_FAILED, "version-mismatch", title, detail)
             }
-            Refusal::UnknownCloseReason { .. }
-            | Refusal::UnknownLeadType { .. }
-            | Refusal::InactiveLeadType { .. } => {
+            Refusal::UnknownCloseReason { .. } | Refusal::UnknownLeadType { .. } | Refusal::InactiveLeadType { .. } => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, refusal.code(), "The policy doesn't allow this", detail)
             }
             other => Self::new(StatusCode::CONFLICT, other.code(), "It does not fit to how things stand", detail),

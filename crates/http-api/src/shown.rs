@@ -178,7 +178,8 @@ pub(crate) fn limit(pairs: &mut Vec<(String, String)>, default: usize, most: usi
 pub(crate) fn position_cursor(pairs: &mut Vec<(String, String)>) -> Result<Option<LogPosition>, Problem> {
     let Some(cursor) = take(pairs, "cursor") else { return Ok(None) };
     let wrong = || Problem::field("cursor", "cursor_malformed", "cursor must be the next_cursor of an earlier page.");
-    let position = cursor.strip_prefix("p").and_then(|digits| u64::from_str_radix(digits, 36).ok()).ok_or_else(wrong)?;
+    let position =
+        cursor.strip_prefix("p").and_then(|digits| u64::from_str_radix(digits, 36).ok()).ok_or_else(wrong)?;
     Ok(Some(LogPosition(position)))
 }
 

@@ -1,11 +1,14 @@
 //! The command line: what can be asked, with an example for everything.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use access::{KeyId, Role};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use lead_domain::{InteractionId, LeadId, Time, VisitorId};
 
 use crate::generate::GenerateArgs;
+use crate::serve::DEFAULT_LISTEN;
 use crate::settings::{GlobalArgs, parse_time};
 
 /// An open, event-sourced lead engine: interactions in, leads out, every one explained by its log.
@@ -64,6 +67,15 @@ pub(crate) enum Command {
     /// Show the read models and how far they have followed; build one anew
     #[command(after_help = "Examples:\n  leadfold projections\n  leadfold projections rebuild listing")]
     Projections(ProjectionsArgs),
+    /// Run the service: HTTP, the feed, the clock, the listing
+    #[command(
+        after_help = "The first SIGTERM or Ctrl-C finishes what is under way and stops; a second one stops at once, \
+        which loses nothing either.\n\nExamples:\n  leadfold serve\n  leadfold serve --listen 127.0.0.1:0 --log-format json"
+    )]
+    Serve(Box<ServeArgs>),
+    /// Make, list and revoke API keys
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Check the whole log and everything derived from it
     #[command(
         after_help = "Checks the chain, the seals, duplicate detection, and the books against a fold of the log.\n\
@@ -113,6 +125,61 @@ pub(crate) enum PolicyCommand {
     /// List all versions
     #[command(after_help = "Example:\n  leadfold policy history")]
     History,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Make a key, and show it once
+    #[command(after_help = "Example:\n  leadfold keys create --role publisher --tenant acme --name shop\n\n\
+        Without --tenant it reaches all tenants.")]
+    Create {
+        /// publisher, operator, analyst, auditor or admin
+        #[arg(long)]
+        role: Role,
+        /// What people call it
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// List all keys, without what opens anything
+    #[command(after_help = "Example:\n  leadfold keys list")]
+    List,
+    /// Take a key back, from this moment on
+    #[command(after_help = "Example:\n  leadfold keys revoke k3j9x2pa")]
+    Revoke {
+        /// Its id, as `leadfold keys list` shows it
+        id: KeyId,
+    },
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ServeArgs {
+    /// Where to listen; port 0 takes a free one and prints it
+    #[arg(long, value_name = "ADDRESS", env = "LEADFOLD_LISTEN", default_value_t = DEFAULT_LISTEN)]
+    pub(crate) listen: SocketAddr,
+    /// A certificate chain (PEM), for TLS; a changed file is taken into use
+    #[arg(long, value_name = "FILE", env = "LEADFOLD_TLS_CERTIFICATE", requires = "tls_key")]
+    pub(crate) tls_certificate: Option<PathBuf>,
+    /// The certificate's private key (PEM)
+    #[arg(long, value_name = "FILE", env = "LEADFOLD_TLS_KEY", requires = "tls_certificate")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Origins whose pages may call the API from a browser; may be repeated
+    #[arg(long = "cors-origin", value_name = "ORIGIN", env = "LEADFOLD_CORS_ORIGINS", value_delimiter = ',')]
+    pub(crate) cors_origins: Vec<String>,
+    /// Connections that may be open at the same time
+    #[arg(long, value_name = "N", env = "LEADFOLD_CONNECTIONS_MAX", default_value_t = 1_024)]
+    pub(crate) connections_max: usize,
+    /// How log lines are written
+    #[arg(long, value_name = "FORMAT", env = "LEADFOLD_LOG_FORMAT", default_value = "text")]
+    pub(crate) log_format: LogFormat,
 }
 
 #[derive(Args, Debug)]

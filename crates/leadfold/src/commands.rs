@@ -2,6 +2,7 @@
 
 mod act;
 pub(crate) mod import;
+mod keys;
 mod lead;
 mod leads;
 mod orphans;
@@ -32,6 +33,8 @@ pub(crate) fn run(command: &Command, settings: &Settings) -> anyhow::Result<()> 
         Command::Visitor(args) => visitor::run(args, settings),
         Command::Quarantine(args) => quarantine::run(args, settings),
         Command::Projections(args) => projections::run(args, settings),
+        Command::Serve(args) => crate::serve::run(args, settings),
+        Command::Keys(command) => keys::run(command, settings),
         Command::Verify => verify::run(settings),
         Command::Repair => verify::repair(settings),
         Command::Generate(args) => {

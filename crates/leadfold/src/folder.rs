@@ -30,6 +30,11 @@ use crate::settings::Settings;
 /// Behind the name of a folder that is only there to be removed.
 const DISCARDED: &str = "discarded";
 
+/// Keeps a data folder from being opened by another process.
+pub(crate) struct Held {
+    _lock: File,
+}
+
 /// An open data folder. No other process can open it meanwhile.
 pub(crate) struct Folder {
     pub(crate) engine: Engine,
@@ -93,6 +98,11 @@ impl Folder {
         let head = self.engine.head().position;
         catch_up(&mut projector, head)?;
         Ok(projector.into_projection())
+    }
+
+    /// Hands the engine over, and what keeps the folder held.
+    pub(crate) fn release(self) -> (Engine, Held) {
+        (self.engine, Held { _lock: self._lock })
     }
 
     /// Closes the folder: the next opening replays nothing.

@@ -6,6 +6,7 @@ mod failure;
 mod folder;
 mod generate;
 mod output;
+mod serve;
 mod settings;
 
 use std::io::IsTerminal;
@@ -14,7 +15,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::Cli;
+use crate::cli::{Cli, Command, LogFormat};
 use crate::settings::Settings;
 
 /// Allocations cross threads between the stages of an import.
@@ -23,7 +24,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    start_logging(cli.global.verbose);
+    start_logging(&cli);
     let ended = Settings::of(&cli.global).and_then(|settings| commands::run(&cli.command, &settings));
     match ended {
         Ok(()) => ExitCode::SUCCESS,
@@ -31,16 +32,21 @@ fn main() -> ExitCode {
     }
 }
 
-/// Log lines go to standard error; `LEADFOLD_LOG` refines what is shown. Without it and without `-v` there are none:
-/// a command that fails says why in its own words.
-fn start_logging(verbose: u8) {
-    let level = match verbose {
-        0 => "off",
-        1 => "info",
-        _ => "debug",
+/// Log lines go to standard error; `LEADFOLD_LOG` refines what is shown. Without it and without `-v` there are none,
+/// except from a service: a command that fails says why in its own words.
+fn start_logging(cli: &Cli) {
+    let serves = if let Command::Serve(args) = &cli.command { Some(args) } else { None };
+    let level = match (cli.global.verbose, serves.is_some()) {
+        (0, false) => "off",
+        (0, true) | (1, false) => "info",
+        (1, true) | (2.., _) => "debug",
     };
     let filter = EnvFilter::try_from_env("LEADFOLD_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     let colours = std::io::stderr().is_terminal();
-    let lines = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(colours).without_time();
-    lines.with_env_filter(filter).init();
+    let lines = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(colours).with_env_filter(filter);
+    match serves.map(|args| args.log_format) {
+        None => lines.without_time().init(),
+        Some(LogFormat::Text) => lines.init(),
+        Some(LogFormat::Json) => lines.json().flatten_event(true).init(),
+    }
 }

@@ -201,7 +201,14 @@ impl Asked {
 
     fn bare_answer(&self, engine: &Engine, repeated: bool) -> Answer {
         let at = self.received_at;
-        Answer { position: engine.decided(), visitor: VisitorId(0), at, events: Vec::new(), leads: Vec::new(), repeated }
+        Answer {
+            position: engine.decided(),
+            visitor: VisitorId(0),
+            at,
+            events: Vec::new(),
+            leads: Vec::new(),
+            repeated,
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! The thread that owns the engine: decides about what was decoded, lets time pass, and stops when storage fails.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
-use std::sync::Arc;
 use std::time::Instant;
 
 use engine::{Engine, EngineError, Outcome};

@@ -119,11 +119,13 @@ impl Decoder {
             Form::Binary { attributes, content_type } => {
                 let attributes: Vec<(&str, &str)> =
                     attributes.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-                let event =
-                    feed::BinaryEvent { attributes: &attributes, content_type: content_type.as_deref(), data: &input.bytes };
+                let event = feed::BinaryEvent {
+                    attributes: &attributes,
+                    content_type: content_type.as_deref(),
+                    data: &input.bytes,
+                };
                 decoder.decode_binary(&event, origin, input.received_at)
             }
-            Form::Segment(kind) => decoder.decode_segment(*kind, &input.bytes, origin, input.received_at),
         };
         // An event that names no tenant, where the transport doesn't know one either, is nobody's.
         entry.or_else(|_| {
@@ -153,7 +155,8 @@ impl Decoder {
             tenant: Some(tenant),
             clock: ClockCorrection::Live,
         };
-        let fault = faults.into_iter().next().unwrap_or_else(|| Fault::new("", "malformed_command", "It can't be read."));
+        let fault =
+            faults.into_iter().next().unwrap_or_else(|| Fault::new("", "malformed_command", "It can't be read."));
         match self.inner.reject_input(&input.bytes, fault, origin, input.received_at) {
             Ok(entry) => Step::Entries(vec![entry]),
             Err(_) => Step::Entries(Vec::new()),

@@ -81,11 +81,8 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn renew_tenants(&self, engine: &Engine) {
-        let view = |tenant: &Tenant| TenantView {
-            id: tenant.id,
-            name: tenant.name.clone(),
-            tenant: Arc::new(tenant.clone()),
-        };
+        let view =
+            |tenant: &Tenant| TenantView { id: tenant.id, name: tenant.name.clone(), tenant: Arc::new(tenant.clone()) };
         let tenants = Arc::new(engine.tenants().iter().map(view).collect());
         if let Ok(mut place) = self.tenants.write() {
             *place = tenants;

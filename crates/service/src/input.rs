@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use compact_str::CompactString;
 use engine::{Answer, Outcome};
-use feed::segment;
 use lead_domain::Time;
 
 use crate::command::CommandError;
@@ -42,8 +41,6 @@ pub enum Form {
         /// What the data is.
         content_type: Option<String>,
     },
-    /// A message of Segment's SDKs.
-    Segment(segment::CallKind),
     /// A command document.
     Command,
 }

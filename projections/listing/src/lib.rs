@@ -35,6 +35,6 @@ pub use listing::{Listing, LoadLimits};
 pub use query::{CountMode, LeadQuery, LeadSort, OrphanQuery, Page, QueryError};
 pub use reader::ListingReader;
 pub use row::{
-    CampaignRow, ContactRow, Counts, DeviceRow, DuplicateRow, IdentifierRow, LeadRow, LeadStatus, MoneyShape, NoteRow, OrphanRow,
-    ProductRow, ScoreRow, TenantRow, VisitorRow,
+    CampaignRow, ContactRow, Counts, DeviceRow, DuplicateRow, IdentifierRow, LeadRow, LeadStatus, MoneyShape, NoteRow,
+    OrphanRow, ProductRow, ScoreRow, TenantRow, VisitorRow,
 };

@@ -12,7 +12,7 @@ use crate::output::{json_line, line, rfc3339, short_time};
 
 /// Prints a timeline, newest first.
 pub(crate) fn print(folder: &mut Folder, visitor: VisitorId, lead: Option<LeadId>, limit: usize) -> anyhow::Result<()> {
-    for entry in folder.engine.timeline(&TimelineQuery { visitor, lead, limit })? {
+    for entry in folder.engine.timeline(&TimelineQuery { visitor, lead, limit, before: None })? {
         if folder.settings.json {
             json_line(&shape(&entry))?;
             continue;

@@ -1,0 +1,208 @@
+//! The policy of a tenant: reading it, adopting another one, its history, its lead types.
+
+use access::Permission;
+use axum::extract::{FromRequest, Query, Request, State};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode, header};
+use lead_domain::policy::CountedFrom;
+use proto_events::command_document::{Ask, CommandDocument};
+use proto_events::lead_event::rfc3339;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::acts::{CommandAnswer, carry_out_made, idempotency_key};
+use crate::answer::{At, PageOf};
+use crate::caller::Caller;
+use crate::problem::{BodyProblems, CommandProblems, CommonProblems, Problem};
+use crate::state::Api;
+
+/// A version of a policy.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PolicyVersionRow {
+    /// From 1.
+    version: u32,
+    /// The record that adopted it.
+    position: u64,
+    /// When it was adopted.
+    #[schema(format = DateTime)]
+    adopted_at: String,
+}
+
+/// A class of leads.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct LeadTypeRow {
+    /// The key.
+    name: String,
+    /// What people read.
+    title: String,
+    /// For filtering and grouping.
+    group: Option<String>,
+    /// Free labels.
+    labels: Vec<String>,
+    /// Whether leads of it may be opened.
+    active: bool,
+    /// How long a lead may stay quiet or open.
+    close_after_seconds: i64,
+    /// `first_interaction` or `last_interaction`.
+    counted_from: &'static str,
+    /// The skills and channels whose interactions may open or join its leads.
+    used_by: Vec<String>,
+}
+
+/// Which lead types.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LeadTypeFilter {
+    /// Only this group.
+    group: Option<String>,
+    /// Only those that this skill or channel may use.
+    skill: Option<String>,
+    /// Only active ones, or only inactive ones.
+    active: Option<bool>,
+}
+
+/// Show the policy in force
+#[utoipa::path(
+    get, path = "/v1/policy", tag = "policy",
+    params(("Leadfold-Tenant" = Option<String>, Header, description = "The tenant, for a key that reaches several")),
+    responses(
+        (status = 200, body = String, content_type = "application/toml", description = "The document as it was adopted",
+            headers(("ETag" = String, description = "The version"))),
+        CommonProblems
+    )
+)]
+pub(crate) async fn show(State(api): State<Api>, caller: Caller) -> Result<Response, Problem> {
+    caller.must(Permission::ReadLeads)?;
+    let tenant = api.tenant(&caller)?;
+    let (id, version) = (tenant.id, tenant.tenant.version);
+    let found = api.service.with_engine(move |engine| engine.policy_version(id, version)).await??;
+    let policy = found.ok_or_else(|| Problem::not_found("policy"))?;
+    let mut response = policy.document.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/toml"));
+    if let Ok(tag) = HeaderValue::from_str(&format!("\"{version}\"")) {
+        headers.insert(header::ETAG, tag);
+    }
+    Ok(response)
+}
+
+/// Put a policy in force
+///
+/// The first one makes the tenant. A policy with a fault is refused whole; `errors` names every fault.
+#[utoipa::path(
+    put, path = "/v1/policy", tag = "policy",
+    params(
+        ("Idempotency-Key" = Option<String>, Header, description = "1 to 128 characters"),
+        ("If-Match" = Option<String>, Header, description = "The ETag of the policy in force: refused when another one is"),
+        ("Leadfold-Tenant" = Option<String>, Header, description = "The tenant, for a key that reaches several"),
+    ),
+    request_body(content = String, content_type = "application/toml"),
+    responses((status = 200, body = CommandAnswer), CommonProblems, BodyProblems, CommandProblems)
+)]
+pub(crate) async fn adopt(
+    State(api): State<Api>,
+    caller: Caller,
+    request: Request,
+) -> Result<At<CommandAnswer>, Problem> {
+    caller.must(Permission::Configure)?;
+    let headers = request.headers().clone();
+    let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !media.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/toml") {
+        return Err(Problem::unsupported_media("Send application/toml."));
+    }
+    let body = Bytes::from_request(request, &api).await?;
+    let document = String::from_utf8(body.to_vec());
+    let document = document.map_err(|_| Problem::field("", "not_utf8", "The policy must be UTF-8."))?;
+    let tenant = caller.tenant().map(ToOwned::to_owned).or_else(|| caller.named_tenant.clone());
+    if let Some(tag) = headers.get(header::IF_MATCH) {
+        let tag = tag.to_str().unwrap_or_default().trim_matches('"').to_owned();
+        let version = api.tenant(&caller)?.tenant.version;
+        if tag != "*" && tag != version.to_string() {
+            return Err(Problem::policy_changed(version));
+        }
+    }
+    let document = CommandDocument {
+        id: idempotency_key(&headers)?,
+        operator: caller.operator(),
+        at: None,
+        if_version: None,
+        ask: Ask::AdoptPolicy { document },
+    };
+    carry_out_made(&api, tenant, &document).await
+}
+
+/// List the versions of the policy
+#[utoipa::path(
+    get, path = "/v1/policy/versions", tag = "policy",
+    params(("Leadfold-Tenant" = Option<String>, Header, description = "The tenant, for a key that reaches several")),
+    responses((status = 200, body = PageOf<PolicyVersionRow>), CommonProblems)
+)]
+pub(crate) async fn versions(State(api): State<Api>, caller: Caller) -> Result<At<PageOf<PolicyVersionRow>>, Problem> {
+    caller.must(Permission::Audit)?;
+    let tenant = api.tenant(&caller)?;
+    let (id, last) = (tenant.id, tenant.tenant.version);
+    let read = move |engine: &mut engine::Engine| {
+        (1..=last)
+            .rev()
+            .filter_map(|version| engine.policy_version(id, version).transpose())
+            .collect::<Result<Vec<_>, _>>()
+    };
+    let found = api.service.with_engine(read).await??;
+    let items = found.iter().map(|policy| PolicyVersionRow {
+        version: policy.version,
+        position: policy.position.0,
+        adopted_at: rfc3339(policy.adopted_at),
+    });
+    let position = api.service.head();
+    Ok(At::new(position, PageOf { items: items.collect(), next_cursor: None, position: position.0, count: None }))
+}
+
+/// List the lead types of the policy in force
+#[utoipa::path(
+    get, path = "/v1/lead-types", tag = "policy",
+    params(
+        LeadTypeFilter,
+        ("Leadfold-Tenant" = Option<String>, Header, description = "The tenant, for a key that reaches several"),
+    ),
+    responses((status = 200, body = PageOf<LeadTypeRow>), CommonProblems)
+)]
+pub(crate) async fn lead_types(
+    State(api): State<Api>,
+    caller: Caller,
+    filter: Result<Query<LeadTypeFilter>, axum::extract::rejection::QueryRejection>,
+) -> Result<At<PageOf<LeadTypeRow>>, Problem> {
+    let Query(filter) = filter?;
+    caller.must(Permission::ReadLeads)?;
+    let tenant = api.tenant(&caller)?;
+    let policy = tenant.tenant.policy();
+    let entry_points = || policy.skills.iter().chain(&policy.channels);
+    let uses = |name: &str| -> Vec<String> {
+        let using = entry_points().filter(|point| {
+            point.default_lead_type.as_deref() == Some(name) || point.also_allowed.iter().any(|allowed| allowed == name)
+        });
+        using.map(|point| point.name.to_string()).collect()
+    };
+    let rows = policy.lead_types.iter().map(|lead_type| LeadTypeRow {
+        name: lead_type.name.to_string(),
+        title: lead_type.title.to_string(),
+        group: lead_type.group.as_ref().map(ToString::to_string),
+        labels: lead_type.labels.iter().map(ToString::to_string).collect(),
+        active: lead_type.active,
+        close_after_seconds: lead_type.close_after.as_millis() / 1_000,
+        counted_from: match lead_type.counted_from {
+            CountedFrom::FirstInteraction => "first_interaction",
+            CountedFrom::LastInteraction => "last_interaction",
+        },
+        used_by: uses(&lead_type.name),
+    });
+    let fits = |row: &LeadTypeRow| {
+        filter.group.as_ref().is_none_or(|group| row.group.as_ref() == Some(group))
+            && filter.skill.as_ref().is_none_or(|skill| row.used_by.contains(skill))
+            && filter.active.is_none_or(|active| row.active == active)
+    };
+    let items = rows.filter(fits).collect();
+    let position = api.service.head();
+    Ok(At::new(position, PageOf { items, next_cursor: None, position: position.0, count: None }).status(StatusCode::OK))
+}

@@ -1,0 +1,251 @@
+//! Inputs that could not be taken.
+
+use access::Permission;
+use axum::extract::{FromRequest, Path, RawQuery, Request, State};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use engine::{Quarantine, QuarantineState};
+use event_log::LogPosition;
+use proto_events::command_document::CommandDocument;
+use proto_events::lead_event::rfc3339;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::acts::{CommandAnswer, carry_out_made, idempotency_key};
+use crate::answer::{At, PageOf};
+use crate::caller::Caller;
+use crate::problem::{BodyProblems, CommandProblems, CommonProblems, Problem};
+use crate::shown::{cursor_at, limit, pairs, position_cursor, refuse_rest};
+use crate::state::Api;
+
+/// Rows of a page where nobody says, and at most.
+const LIMIT_DEFAULT: usize = 50;
+const LIMIT_MAX: usize = 500;
+
+/// An input that could not be taken.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct QuarantineRow {
+    /// Its position in the log.
+    id: u64,
+    /// When it arrived.
+    #[schema(format = DateTime)]
+    received_at: String,
+    /// Where it came from.
+    origin: String,
+    /// A stable word for why, such as `missing_identifier`.
+    code: String,
+    /// Where in it, such as `data.email`.
+    path: String,
+    /// What would be right.
+    message: String,
+    /// `held`, or `released` when it was taken after all or set aside.
+    state: &'static str,
+    /// The record that released it.
+    released_by: Option<u64>,
+    /// The bytes that were sent, in Base64, when one input is asked for; `null` when their key was destroyed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes_base64: Option<String>,
+}
+
+fn row(quarantine: &Quarantine) -> QuarantineRow {
+    let reason = &quarantine.reason;
+    let (state, released_by) = match quarantine.state {
+        QuarantineState::Held => ("held", None),
+        QuarantineState::Released(by) => ("released", Some(by.0)),
+    };
+    QuarantineRow {
+        id: quarantine.position.0,
+        received_at: rfc3339(quarantine.received_at),
+        origin: reason.origin.as_str().to_owned(),
+        code: reason.code.as_str().to_owned(),
+        path: reason.path.as_str().to_owned(),
+        message: reason.message_text.as_str().to_owned(),
+        state,
+        released_by,
+        bytes_base64: None,
+    }
+}
+
+/// List inputs that could not be taken
+///
+/// Oldest first, both held and released. What arrived for a tenant that doesn't exist is shown to keys of all tenants.
+#[utoipa::path(
+    get, path = "/v1/quarantine", tag = "quarantine",
+    params(
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 500, description = "Rows of a page; 50 where absent"),
+        ("cursor" = Option<String>, Query, description = "The next_cursor of the page before"),
+        ("Leadfold-Tenant" = Option<String>, Header, description = "The tenant, for a key that reaches several"),
+    ),
+    responses((status = 200, body = PageOf<QuarantineRow>), CommonProblems)
+)]
+pub(crate) async fn list(
+    State(api): State<Api>,
+    caller: Caller,
+    RawQuery(query): RawQuery,
+) -> Result<At<PageOf<QuarantineRow>>, Problem> {
+    caller.must(Permission::Audit)?;
+    let owner = Owner::of(&api, &caller)?;
+    let mut pairs = pairs(query.as_deref())?;
+    let after = position_cursor(&mut pairs)?.unwrap_or_default();
+    let limit = limit(&mut pairs, LIMIT_DEFAULT, LIMIT_MAX)?;
+    refuse_rest(&pairs)?;
+    let (found, next) = api.service.with_engine(move |engine| page(engine, owner, after, limit)).await??;
+    let position = api.service.head();
+    let items = found.iter().map(row).collect();
+    Ok(At::new(position, PageOf { items, next_cursor: next.map(cursor_at), position: position.0, count: None }))
+}
+
+/// Whose quarantined inputs a caller may see.
+#[derive(Clone, Copy)]
+struct Owner {
+    tenant: Option<u32>,
+    nobodys: bool,
+}
+
+impl Owner {
+    fn of(api: &Api, caller: &Caller) -> Result<Self, Problem> {
+        let nobodys = caller.tenant().is_none();
+        match api.tenant(caller) {
+            Ok(tenant) => Ok(Self { tenant: Some(tenant.id.0), nobodys }),
+            // What arrived before there was any tenant can be seen all the same.
+            Err(_) if nobodys && caller.named_tenant.is_none() => Ok(Self { tenant: None, nobodys }),
+            Err(problem) => Err(problem),
+        }
+    }
+
+    fn holds(self, tenant: u32) -> bool {
+        self.tenant == Some(tenant) || (self.nobodys && tenant == 0)
+    }
+}
+
+type PageFound = (Vec<Quarantine>, Option<LogPosition>);
+
+/// At most `limit` inputs of the owner behind `after`, and where to go on.
+fn page(
+    engine: &mut engine::Engine,
+    owner: Owner,
+    mut after: LogPosition,
+    limit: usize,
+) -> Result<PageFound, engine::EngineError> {
+    let mut found = Vec::new();
+    loop {
+        let chunk = engine.quarantine(after, LIMIT_MAX)?;
+        if chunk.is_empty() {
+            return Ok((found, None));
+        }
+        for quarantine in chunk {
+            after = quarantine.position;
+            if !owner.holds(engine.read_entry(quarantine.position)?.header.tenant) {
+                continue;
+            }
+            if found.len() == limit {
+                let last = found.last().map(|last: &Quarantine| last.position);
+                return Ok((found, last));
+            }
+            found.push(quarantine);
+        }
+    }
+}
+
+/// Show an input that could not be taken
+#[utoipa::path(
+    get, path = "/v1/quarantine/{id}", tag = "quarantine",
+    params(
+        ("id" = u64, Path, description = "Its position", minimum = 1),
+        ("Leadfold-Tenant" = Option<String>, Header, description = "The tenant, for a key that reaches several"),
+    ),
+    responses((status = 200, body = QuarantineRow), CommonProblems)
+)]
+pub(crate) async fn show(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<At<QuarantineRow>, Problem> {
+    caller.must(Permission::Audit)?;
+    let owner = Owner::of(&api, &caller)?;
+    let position = position(&id)?;
+    let read = move |engine: &mut engine::Engine| {
+        let found = engine.quarantined(position)?;
+        let tenant = engine.read_entry(position)?.header.tenant;
+        Ok::<_, engine::EngineError>((found, tenant))
+    };
+    let (found, tenant) = api.service.with_engine(read).await??;
+    if !owner.holds(tenant) {
+        return Err(Problem::not_found("quarantined input"));
+    }
+    let bytes_base64 = found.bytes.as_ref().map(|bytes| STANDARD.encode(bytes));
+    Ok(At::new(api.service.head(), QuarantineRow { bytes_base64, ..row(&found) }))
+}
+
+fn position(id: &str) -> Result<LogPosition, Problem> {
+    id.parse().map(LogPosition).map_err(|_| Problem::not_found("quarantined input"))
+}
+
+/// A repaired input.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Retry {
+    /// The repaired event, as structured JSON; the kept one where absent.
+    #[schema(value_type = Option<Object>)]
+    event: Option<String>,
+}
+
+/// Take a quarantined input after all
+#[utoipa::path(
+    post, path = "/v1/quarantine/{id}/retry", tag = "quarantine",
+    params(
+        ("id" = u64, Path, description = "Its position", minimum = 1),
+        ("Idempotency-Key" = Option<String>, Header, description = "1 to 128 characters"),
+        ("Leadfold-Tenant" = Option<String>, Header, description = "The tenant, for a key that reaches several"),
+    ),
+    request_body(content = Retry, content_type = "application/json"),
+    responses((status = 200, body = CommandAnswer), CommonProblems, BodyProblems, CommandProblems)
+)]
+pub(crate) async fn retry(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<At<CommandAnswer>, Problem> {
+    release(&api, &caller, &id, "retry_quarantined", request).await
+}
+
+/// Set a quarantined input aside for good
+///
+/// Its record stays in the log.
+#[utoipa::path(
+    post, path = "/v1/quarantine/{id}/discard", tag = "quarantine",
+    params(
+        ("id" = u64, Path, description = "Its position", minimum = 1),
+        ("Idempotency-Key" = Option<String>, Header, description = "1 to 128 characters"),
+        ("Leadfold-Tenant" = Option<String>, Header, description = "The tenant, for a key that reaches several"),
+    ),
+    responses((status = 200, body = CommandAnswer), CommonProblems, BodyProblems, CommandProblems)
+)]
+pub(crate) async fn discard(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<At<CommandAnswer>, Problem> {
+    release(&api, &caller, &id, "discard_quarantined", request).await
+}
+
+async fn release(
+    api: &Api,
+    caller: &Caller,
+    id: &str,
+    command: &'static str,
+    request: Request,
+) -> Result<At<CommandAnswer>, Problem> {
+    caller.must(Permission::Configure)?;
+    let tenant = api.tenant(caller)?.name.to_string();
+    let position = position(id)?.to_string();
+    let key = idempotency_key(request.headers())?;
+    let operator = caller.operator();
+    let body = Bytes::from_request(request, api).await?;
+    let body = if body.is_empty() { Bytes::from_static(b"{}") } else { body };
+    let known = [("command", command), ("position", &position), ("id", &key), ("operator", &operator)];
+    let document = CommandDocument::read_with(&body, &known).map_err(|faults| Problem::faults(&faults))?;
+    carry_out_made(api, Some(tenant), &document).await
+}

@@ -1,0 +1,169 @@
+//! All routes, with what stands around them: limits, time, compression, panics, counts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::error_handling::HandleErrorLayer;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::{BoxError, Json, Router};
+use http::{HeaderValue, Method};
+use tower::ServiceBuilder;
+use tower::limit::GlobalConcurrencyLimitLayer;
+use tower::load_shed::LoadShedLayer;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+use tower_http::decompression::RequestDecompressionLayer;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use utoipa_swagger_ui::SwaggerUi;
+
+use crate::answer::POSITION_HEADER;
+use crate::options::ApiOptions;
+use crate::problem::Problem;
+use crate::state::Api;
+use crate::{acts, changes, events, health, leads, observe, orphans, policies, quarantine, visitors};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Leadfold",
+        description = "Interactions in, leads out, every one explained by its log. Answers carry the log position that they were true at; errors are RFC 9457 problems."
+    ),
+    modifiers(&Security),
+    tags(
+        (name = "events", description = "Interactions in"),
+        (name = "leads", description = "Reading leads, and what no lead could take"),
+        (name = "acting", description = "What operators do"),
+        (name = "visitors", description = "The people behind interactions"),
+        (name = "policy", description = "What people configure"),
+        (name = "quarantine", description = "Inputs that could not be taken"),
+        (name = "operations", description = "For whoever keeps it running"),
+    )
+)]
+struct Description;
+
+struct Security;
+
+impl Modify for Security {
+    fn modify(&self, api: &mut utoipa::openapi::OpenApi) {
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("An API key, as `leadfold keys create` shows it. Not needed as long as no key was made."))
+            .build();
+        let components = api.components.get_or_insert_default();
+        components.add_security_scheme("api_key", SecurityScheme::Http(scheme));
+        let none = SecurityRequirement::default();
+        api.security = Some(vec![SecurityRequirement::new("api_key", Vec::<String>::new()), none]);
+    }
+}
+
+fn routes_of_api() -> OpenApiRouter<Api> {
+    OpenApiRouter::with_openapi(Description::openapi())
+        .routes(routes!(events::publish))
+        .routes(routes!(leads::list, acts::open))
+        .routes(routes!(leads::show, acts::set_attributes))
+        .routes(routes!(leads::timeline))
+        .routes(routes!(acts::close))
+        .routes(routes!(acts::convert))
+        .routes(routes!(acts::withdraw))
+        .routes(routes!(acts::reopen))
+        .routes(routes!(acts::change_type))
+        .routes(routes!(acts::note))
+        .routes(routes!(acts::assign))
+        .routes(routes!(orphans::list))
+        .routes(routes!(acts::adopt_orphan))
+        .routes(routes!(acts::move_interaction))
+        .routes(routes!(visitors::show))
+        .routes(routes!(visitors::timeline))
+        .routes(routes!(acts::merge))
+        .routes(routes!(acts::unmerge))
+        .routes(routes!(acts::settle))
+        .routes(routes!(policies::show, policies::adopt))
+        .routes(routes!(policies::versions))
+        .routes(routes!(policies::lead_types))
+        .routes(routes!(quarantine::list))
+        .routes(routes!(quarantine::show))
+        .routes(routes!(quarantine::retry))
+        .routes(routes!(quarantine::discard))
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+        .routes(routes!(health::metrics))
+}
+
+/// What `/openapi.json` says.
+#[must_use]
+pub fn description() -> utoipa::openapi::OpenApi {
+    let streaming = OpenApiRouter::<Api>::new().routes(routes!(changes::stream));
+    let (_, mut description) = routes_of_api().merge(streaming).split_for_parts();
+    description.info.version = env!("CARGO_PKG_VERSION").to_owned();
+    description
+}
+
+/// The whole API over a running engine.
+pub fn router(api: Api) -> Router {
+    let options = Arc::clone(&api.options);
+    let description = description();
+    let document = description.clone();
+    let (timed, _) = routes_of_api().split_for_parts();
+    let timed = timed
+        .route("/openapi.json", axum::routing::get(|| async move { Json(document) }))
+        .layer(middleware::from_fn_with_state(options.request_timeout, time_limit));
+    let (streams, _) = OpenApiRouter::new().routes(routes!(changes::stream)).split_for_parts();
+    let browser = SwaggerUi::new("/docs").config(utoipa_swagger_ui::Config::from("/openapi.json"));
+    let limits = ServiceBuilder::new()
+        .layer(HandleErrorLayer::new(|_: BoxError| async { Problem::busy() }))
+        .layer(LoadShedLayer::new())
+        .layer(GlobalConcurrencyLimitLayer::new(options.requests_max));
+    let within = ServiceBuilder::new()
+        .layer(middleware::from_fn(observe::observe))
+        .layer(CatchPanicLayer::custom(|_| panicked()))
+        .layer(cors(&options))
+        .layer(CompressionLayer::new())
+        .layer(middleware::from_fn_with_state(api.clone(), position))
+        .layer(limits)
+        .layer(RequestDecompressionLayer::new())
+        .layer(DefaultBodyLimit::max(options.body_bytes_max));
+    timed
+        .merge(streams)
+        .with_state(api)
+        .merge(browser)
+        .fallback(|| async { Problem::no_route() })
+        .method_not_allowed_fallback(|| async { Problem::wrong_method() })
+        .layer(within)
+}
+
+fn cors(options: &ApiOptions) -> CorsLayer {
+    let origins: Vec<HeaderValue> = options.cors_origins.iter().filter_map(|origin| origin.parse().ok()).collect();
+    if origins.is_empty() {
+        return CorsLayer::new();
+    }
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::list(origins))
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
+        .allow_headers(tower_http::cors::AllowHeaders::mirror_request())
+        .expose_headers([POSITION_HEADER, http::header::ETAG, http::header::RETRY_AFTER])
+}
+
+fn panicked() -> Response {
+    tracing::error!("a request panicked; this is an error of the program");
+    Problem::internal(&service::ServiceError::Failed).into_response()
+}
+
+async fn time_limit(State(limit): State<Duration>, request: Request, next: Next) -> Response {
+    match tokio::time::timeout(limit, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::timeout().into_response(),
+    }
+}
+
+/// Every answer says where the log stood.
+async fn position(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    response.headers_mut().entry(POSITION_HEADER).or_insert_with(|| HeaderValue::from(api.service.head().0));
+    response
+}

@@ -1,0 +1,143 @@
+//! `leadfold serve`: puts the parts together, runs them until a signal or a failure, and brings them to rest in order.
+//!
+//! ```text
+//! up    folder → engine and listing → feed, publisher → HTTP → ready
+//! down  HTTP takes nothing new → feed stops → what is queued becomes durable → listing catches up → tables → folder
+//! ```
+
+mod address;
+mod limited;
+mod listener;
+mod signals;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use access::Guard;
+use anyhow::{Context, bail};
+use http_api::{Api, ApiOptions};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use service::{Service, ServiceOptions};
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use address::Address;
+
+use crate::cli::ServeArgs;
+use crate::failure::UsageError;
+use crate::folder::Folder;
+use crate::output::line;
+use crate::settings::Settings;
+
+/// Threads for requests: they hand their work to the stages, which have threads of their own.
+const REQUEST_THREADS: usize = 2;
+/// How often what is counted is tidied up.
+const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+/// Bounds of the buckets of durations, in seconds.
+const SECONDS_BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+
+/// Runs the service until it is told to stop.
+pub(crate) fn run(args: &ServeArgs, settings: &Settings) -> anyhow::Result<()> {
+    // One provider for server and clients; an error says that there is one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let guard = Guard::open(&settings.data).context("cannot read the API keys")?;
+    check_reach(args, &guard)?;
+    let metrics = record_metrics()?;
+    let folder = Folder::open_or_create(settings)?;
+    let projector = folder.projector()?;
+    let options = ServiceOptions { clock: settings.clock, ..ServiceOptions::default() };
+    let (engine, held) = folder.release();
+    let service = Service::start(engine, projector, settings.data.clone(), options);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(REQUEST_THREADS)
+        .enable_all()
+        .build()
+        .context("cannot start the threads for requests")?;
+    let served = runtime.block_on(serve(args, settings, &service, guard, metrics));
+    // Requests that are cut off must not hold the stages up.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    let stopped = service.stop();
+    drop(held);
+    stopped.context("cannot go on, because storage failed; start again to find out what is durable")?;
+    served?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Without keys whoever reaches the service may do everything, so it must not be reached from elsewhere.
+fn check_reach(args: &ServeArgs, guard: &Guard) -> anyhow::Result<()> {
+    if guard.is_open() && !args.listen.ip().is_loopback() {
+        bail!(UsageError(format!(
+            "--listen {} can be reached from elsewhere, but there is no API key yet; make one first \
+             (`leadfold keys create --role admin --tenant '*'`), or listen on 127.0.0.1",
+            args.listen
+        )));
+    }
+    Ok(())
+}
+
+fn record_metrics() -> anyhow::Result<PrometheusHandle> {
+    let builder =
+        PrometheusBuilder::new().set_buckets(&SECONDS_BUCKETS).context("cannot count: the buckets are wrong")?;
+    builder.install_recorder().context("cannot count what happens")
+}
+
+async fn serve(
+    args: &ServeArgs,
+    settings: &Settings,
+    service: &Service,
+    guard: Guard,
+    metrics: PrometheusHandle,
+) -> anyhow::Result<()> {
+    let stopping = CancellationToken::new();
+    let signals = signals::watch(stopping.clone())?;
+    let upkeep = tokio::spawn(upkeep(metrics.clone()));
+    let handle = service.handle();
+    let is_open = guard.is_open();
+    let api = Api {
+        service: handle.clone(),
+        inlet: Arc::new(handle),
+        guard,
+        metrics,
+        ready: Arc::new(|| None),
+        options: Arc::new(ApiOptions { cors_origins: args.cors_origins.clone(), ..ApiOptions::default() }),
+    };
+    let listener = listener::Listener::bind(args)?;
+    let address = Address::write(&settings.data, &listener.url())?;
+    announce(&listener.url(), is_open)?;
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    let http = listener.serve(http_api::router(api), stopping.clone());
+    let served = tokio::select! {
+        served = http => served,
+        () = service.ended() => Ok(()),
+    };
+    stopping.cancel();
+    drop(address);
+    upkeep.abort();
+    signals.abort();
+    served
+}
+
+fn announce(url: &str, is_open: bool) -> anyhow::Result<()> {
+    line(format_args!("listening on {url}"))?;
+    line(format_args!("  {url}/docs          the API, to read and to try"))?;
+    line(format_args!("  {url}/v1/leads      the leads"))?;
+    if is_open {
+        line("no API key was made, so whoever reaches this machine's loopback address may do everything")?;
+    }
+    tracing::info!(url, "serving");
+    Ok(())
+}
+
+async fn upkeep(metrics: PrometheusHandle) {
+    let mut every = tokio::time::interval(UPKEEP_EVERY);
+    loop {
+        every.tick().await;
+        metrics.run_upkeep();
+    }
+}
+
+/// Where the service listens where nobody says.
+pub(crate) const DEFAULT_LISTEN: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
