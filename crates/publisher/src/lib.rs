@@ -18,9 +18,12 @@ mod back_off;
 mod delivery;
 mod page;
 
+mod webhook;
+
 pub use cursor::{CursorError, CursorStore, FileCursors};
 pub use delivery::{Delivery, DeliveryHandle, DeliveryOptions, DeliveryState, Ended, PublishError, StartAt};
 pub use destination::{DeliveryError, Destination, Retry};
 pub use filter::{EVENT_WORDS, EventFilter, Only, UnknownEvent};
 pub use outgoing::{OutgoingEvent, outgoing_events};
 pub use page::TenantNames;
+pub use webhook::{BadSecret, Webhook, WebhookError, WebhookOptions, WebhookSecret};

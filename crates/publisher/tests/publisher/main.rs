@@ -1,4 +1,4 @@
-//! Events go out in order, at least once, and go on where they stood.
+//! Events go out in order, at least once, and go on where they stood; webhooks are called as specified.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
@@ -8,3 +8,6 @@ mod delivery;
 mod metrics;
 mod outgoing;
 mod times;
+
+mod receiver;
+mod webhook;
