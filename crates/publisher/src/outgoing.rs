@@ -1,0 +1,113 @@
+//! A lead event as it goes out: a CloudEvent, structured, in JSON.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use event_log::{Header, LogPosition};
+use lead_domain::{Event, Time, VisitorId};
+use proto_events::lead_event::{self, LeadEvent, rfc3339};
+use serde::Serialize;
+
+/// One lead event, ready to be sent. The same record gives the same bytes each time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutgoingEvent {
+    /// The record's position and the event's place in it, from 0, such as `1042-0`: the same each time that the event
+    /// is sent, and no other event's of the same log.
+    pub id: String,
+    /// The record that it stands in.
+    pub position: LogPosition,
+    /// The tenant's name.
+    pub tenant: Arc<str>,
+    /// What happened, such as `lead_opened`.
+    pub word: &'static str,
+    /// The CloudEvent, to be sent as `application/cloudevents+json`.
+    pub body: Bytes,
+}
+
+/// CloudEvents 1.0.2, with the recorded-time extension.
+#[derive(Serialize)]
+struct CloudEvent<'a> {
+    specversion: &'static str,
+    id: &'a str,
+    source: String,
+    r#type: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<String>,
+    time: String,
+    recordedtime: String,
+    leadfoldposition: String,
+    datacontenttype: &'static str,
+    data: LeadEvent,
+}
+
+impl OutgoingEvent {
+    /// The `index`th event of a record, from 0.
+    #[expect(clippy::expect_used, reason = "texts and numbers always have a form in JSON")]
+    pub(crate) fn new(tenant: &Arc<str>, header: &Header, index: usize, event: &Event) -> Self {
+        let word = lead_event::name(event);
+        let id = format!("{}-{index}", header.position);
+        let cloud_event = CloudEvent {
+            specversion: "1.0",
+            id: &id,
+            source: format!("leadfold/{tenant}"),
+            r#type: format!("leadfold.{word}.v1"),
+            subject: subject(header, event),
+            time: rfc3339(Time::from_millis(header.occurred_at)),
+            recordedtime: rfc3339(Time::from_millis(header.recorded_at)),
+            leadfoldposition: header.position.to_string(),
+            datacontenttype: "application/json",
+            data: LeadEvent::from(event),
+        };
+        let body = serde_json::to_vec(&cloud_event).expect("a lead event holds texts and numbers").into();
+        Self { id, position: header.position, tenant: Arc::clone(tenant), word, body }
+    }
+
+    /// The subject to publish it under on NATS: `leadfold.out.<tenant>.<event>`.
+    #[must_use]
+    pub fn nats_subject(&self) -> String {
+        format!("leadfold.out.{}.{}", self.tenant, self.word)
+    }
+
+    /// What a stream is to know it by when it comes again: the `Nats-Msg-Id`, the same each time. Others may publish to
+    /// the stream, so it says whose number it is.
+    #[must_use]
+    pub fn nats_message_id(&self) -> String {
+        format!("leadfold.out.{}", self.id)
+    }
+}
+
+/// The events of one record as they go out, in order. `tenant` is the name of the record's tenant.
+pub fn outgoing_events<'a>(
+    tenant: &'a Arc<str>,
+    header: &'a Header,
+    events: &'a [Event],
+) -> impl Iterator<Item = OutgoingEvent> + 'a {
+    events.iter().enumerate().map(move |(index, event)| OutgoingEvent::new(tenant, header, index, event))
+}
+
+/// The id of the lead that the event is about, or else of the visitor; of two the one that goes on.
+fn subject(header: &Header, event: &Event) -> Option<String> {
+    match event {
+        Event::LeadOpened { lead, .. }
+        | Event::CustomerLearned { lead, .. }
+        | Event::InteractionAttached { lead, .. }
+        | Event::InteractionMoved { to: lead, .. }
+        | Event::ConversionRecorded { lead, .. }
+        | Event::ConversionRepeated { lead, .. }
+        | Event::ConversionWithdrawn { lead, .. }
+        | Event::LeadClosed { lead, .. }
+        | Event::LeadReopened { lead, .. }
+        | Event::LeadTypeChanged { lead, .. }
+        | Event::LeadAssigned { lead, .. }
+        | Event::NoteAdded { lead }
+        | Event::AttributesSet { lead, .. } => Some(lead.to_string()),
+        Event::VisitorCreated { visitor }
+        | Event::IdentifierLearned { visitor, .. }
+        | Event::IdentifierMoved { to: visitor, .. }
+        | Event::VisitorsMerged { survivor: visitor, .. }
+        | Event::VisitorsUnmerged { survivor: visitor, .. }
+        | Event::DuplicateSuspected { visitor, .. }
+        | Event::DuplicateSettled { visitor, .. } => Some(visitor.to_string()),
+        Event::InteractionOrphaned { .. } => (header.visitor != 0).then(|| VisitorId(header.visitor).to_string()),
+    }
+}

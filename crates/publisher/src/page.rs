@@ -1,0 +1,90 @@
+//! Reading the next events for a destination from the log.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use event_log::{EventLog, LogPosition, Record};
+use lead_domain::TenantId;
+use proto_events::{DecodeError, stored};
+
+use crate::delivery::PublishError;
+use crate::filter::EventFilter;
+use crate::outgoing::{OutgoingEvent, outgoing_events};
+
+/// A page takes no further record once it has so many events, about 200 KB.
+const PAGE_EVENTS: usize = 256;
+/// A page ends after so many records, also where the filter lets nothing through, so that the cursor moves on.
+const PAGE_RECORDS: u64 = 4_096;
+
+/// Says what tenants are called. Records hold only their numbers.
+pub trait TenantNames: Send + Sync {
+    /// The tenant's name; `None` where it isn't known yet. Its events then wait, as all behind them do.
+    fn name(&self, tenant: TenantId) -> Option<Arc<str>>;
+}
+
+impl<F: Fn(TenantId) -> Option<Arc<str>> + Send + Sync> TenantNames for F {
+    fn name(&self, tenant: TenantId) -> Option<Arc<str>> {
+        self(tenant)
+    }
+}
+
+/// Events to deliver, and how far the log was read for them.
+pub(crate) struct Page {
+    pub(crate) events: Vec<OutgoingEvent>,
+    /// The last record whose events are all in the page, or are not for the destination.
+    pub(crate) through: LogPosition,
+    /// The tenant of the record behind, where its name isn't known.
+    pub(crate) nameless: Option<TenantId>,
+}
+
+/// Where pages are read from.
+pub(crate) struct Source {
+    pub(crate) destination: Arc<str>,
+    pub(crate) log: Arc<dyn EventLog>,
+    pub(crate) tenants: Arc<dyn TenantNames>,
+    pub(crate) filter: EventFilter,
+}
+
+impl Source {
+    /// The records behind `after`, as many as make a page. Blocks on the log. Fails only where the next record can't be
+    /// read.
+    pub(crate) fn page(&self, after: LogPosition) -> Result<Page, PublishError> {
+        let mut page = Page { events: Vec::new(), through: after, nameless: None };
+        if self.log.head().position <= after {
+            return Ok(page);
+        }
+        let mut fault = None;
+        let read = self.log.read(after.next(), &mut |record| match self.take(&record, &mut page) {
+            Ok(flow) if page.through.0 - after.0 < PAGE_RECORDS => flow,
+            Ok(_) => ControlFlow::Break(()),
+            Err(source) => {
+                let (destination, position) = (self.destination.to_string(), record.header.position);
+                fault = Some(PublishError::Decode { destination, position, source });
+                ControlFlow::Break(())
+            }
+        });
+        // What came before a fault is delivered first; the next page then begins with the fault.
+        match fault.or(read.err().map(PublishError::Log)) {
+            Some(fault) if page.through == after => Err(fault),
+            _ => Ok(page),
+        }
+    }
+
+    fn take(&self, record: &Record<'_>, page: &mut Page) -> Result<ControlFlow<()>, DecodeError> {
+        let header = &record.header;
+        let facts = stored::decode_facts(header.codec, record.facts)?;
+        if !facts.events.is_empty() {
+            let tenant = TenantId(header.tenant);
+            let Some(name) = self.tenants.name(tenant) else {
+                page.nameless = Some(tenant);
+                return Ok(ControlFlow::Break(()));
+            };
+            if self.filter.lets_tenant(&name) {
+                let events = outgoing_events(&name, header, &facts.events);
+                page.events.extend(events.filter(|event| self.filter.lets_event(event.word)));
+            }
+        }
+        page.through = header.position;
+        Ok(if page.events.len() < PAGE_EVENTS { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+    }
+}
