@@ -1,3 +1,25 @@
-//! The feed that a JetStream stream is.
+//! JetStream as Leadfold uses it: a feed read in order with a watermark, and messages published with an answer.
+//!
+//! The only crate that knows NATS. It knows no engine, no log and no lead: it hands over messages as they are, and
+//! what a payload says is not its affair. Nothing is acknowledged to the server; what was taken is known by the
+//! [`FeedMark`] that the taker stores together with what it made of the messages.
 
 #![forbid(unsafe_code)]
+
+mod api;
+mod connection;
+mod feed;
+mod mark;
+mod message;
+mod publisher;
+mod signals;
+mod stream;
+mod subject;
+
+pub use connection::{ConnectError, Connection, ConnectionOptions, Credentials, TlsFiles};
+pub use feed::{FeedBatch, FeedError, FeedOptions, FeedSink, SinkError, run_feed};
+pub use mark::{EpochStart, FeedMark, Fingerprint, MarkError};
+pub use message::{Headers, Message};
+pub use publisher::{Outgoing, PublishError, Published, Publisher};
+pub use stream::{Difference, ProvisionError, StreamSettings, provision};
+pub use subject::{LEADFOLD_IN, LEADFOLD_OUT, Subject, SubjectError};

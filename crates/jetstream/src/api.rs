@@ -1,0 +1,105 @@
+//! Questions to JetStream's API, with what can go wrong told apart.
+
+use async_nats::jetstream::ErrorCode;
+use async_nats::jetstream::consumer::{Consumer, pull};
+use async_nats::jetstream::context::RequestErrorKind;
+use async_nats::jetstream::response::Response;
+use async_nats::jetstream::stream::{ConsumerErrorKind, Info};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use thiserror::Error;
+
+use crate::connection::{Connection, Denied};
+
+/// Why JetStream gave no answer, or not the one wanted.
+#[derive(Debug, Error)]
+pub(crate) enum ApiError {
+    /// The user may not ask this.
+    #[error("this NATS user may not publish to {subject}")]
+    Denied { subject: String },
+    /// No such stream.
+    #[error("the stream is not there")]
+    StreamMissing,
+    /// Nobody answers; ask again later.
+    #[error("{reason}")]
+    Unavailable { reason: String },
+}
+
+/// What matters of a stream's state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StreamState {
+    /// Nanoseconds since 1970.
+    pub(crate) created_ns: u64,
+    /// The first message it still has; the next one to come where it is empty.
+    pub(crate) first: u64,
+    /// The last number given.
+    pub(crate) last: u64,
+}
+
+/// How the stream stands.
+pub(crate) async fn stream_state(connection: &Connection, stream: &str) -> Result<StreamState, ApiError> {
+    let info = stream_info(connection, stream).await?;
+    let created_ns = u64::try_from(info.created.unix_timestamp_nanos()).unwrap_or_default();
+    let last = info.state.last_sequence;
+    // A stream that never had a message says 0.
+    let first = if info.state.messages == 0 { last + 1 } else { info.state.first_sequence };
+    Ok(StreamState { created_ns, first, last })
+}
+
+/// Configuration and state.
+pub(crate) async fn stream_info(connection: &Connection, stream: &str) -> Result<Info, ApiError> {
+    ask(connection, format!("STREAM.INFO.{stream}"), &()).await
+}
+
+/// Asks one thing of the API; `subject` without the API's prefix.
+pub(crate) async fn ask<T: Serialize, V: DeserializeOwned>(
+    connection: &Connection,
+    subject: String,
+    question: &T,
+) -> Result<V, ApiError> {
+    let full = format!("$JS.API.{subject}");
+    let answer = connection.unless_denied(&full, connection.context().request(subject, question)).await;
+    let answer: Response<V> = match answer {
+        Err(Denied) => return Err(ApiError::Denied { subject: full }),
+        Ok(Err(error)) if error.kind() == RequestErrorKind::NoResponders => {
+            return Err(ApiError::Unavailable {
+                reason: "JetStream is not enabled on the server, or not ready".into(),
+            });
+        }
+        Ok(Err(error)) => return Err(ApiError::Unavailable { reason: error.to_string() }),
+        Ok(Ok(answer)) => answer,
+    };
+    match answer {
+        Response::Ok(value) => Ok(value),
+        Response::Err { error } => Err(refused(&error)),
+    }
+}
+
+/// Makes a consumer.
+pub(crate) async fn create_consumer(
+    connection: &Connection,
+    stream: &str,
+    config: pull::Config,
+) -> Result<Consumer<pull::Config>, ApiError> {
+    let subject = format!("$JS.API.CONSUMER.CREATE.{stream}.{}", config.name.as_deref().unwrap_or_default());
+    let creating = connection.context().create_consumer_on_stream(config, stream);
+    match connection.unless_denied(&subject, creating).await {
+        Err(Denied) => Err(ApiError::Denied { subject }),
+        Ok(Ok(consumer)) => Ok(consumer),
+        Ok(Err(error)) => match error.kind() {
+            ConsumerErrorKind::JetStream(error) => Err(refused(&error)),
+            ConsumerErrorKind::TimedOut
+            | ConsumerErrorKind::Request
+            | ConsumerErrorKind::InvalidConsumerType
+            | ConsumerErrorKind::InvalidName
+            | ConsumerErrorKind::Other => Err(ApiError::Unavailable { reason: error.to_string() }),
+        },
+    }
+}
+
+fn refused(error: &async_nats::jetstream::Error) -> ApiError {
+    if error.error_code() == ErrorCode::STREAM_NOT_FOUND {
+        return ApiError::StreamMissing;
+    }
+    ApiError::Unavailable { reason: error.to_string() }
+}
