@@ -4,9 +4,9 @@ use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::consumer::{Consumer, pull};
 use async_nats::jetstream::context::RequestErrorKind;
 use async_nats::jetstream::response::Response;
-use async_nats::jetstream::stream::{ConsumerErrorKind, Info};
-use serde::Serialize;
+use async_nats::jetstream::stream::{ConsumerErrorKind, Info, RawMessage};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::connection::{Connection, Denied};
@@ -20,6 +20,9 @@ pub(crate) enum ApiError {
     /// No such stream.
     #[error("the stream is not there")]
     StreamMissing,
+    /// No such message.
+    #[error("the message is not there")]
+    MessageMissing,
     /// Nobody answers; ask again later.
     #[error("{reason}")]
     Unavailable { reason: String },
@@ -49,6 +52,29 @@ pub(crate) async fn stream_state(connection: &Connection, stream: &str) -> Resul
 /// Configuration and state.
 pub(crate) async fn stream_info(connection: &Connection, stream: &str) -> Result<Info, ApiError> {
     ask(connection, format!("STREAM.INFO.{stream}"), &()).await
+}
+
+/// The message of that number, or the next one; `None` behind the last.
+pub(crate) async fn raw_message(
+    connection: &Connection,
+    stream: &str,
+    sequence: u64,
+) -> Result<Option<RawMessage>, ApiError> {
+    #[derive(Serialize)]
+    struct Question {
+        seq: u64,
+        next_by_subj: &'static str,
+    }
+    #[derive(Deserialize)]
+    struct Answer {
+        message: RawMessage,
+    }
+    let question = Question { seq: sequence, next_by_subj: ">" };
+    match ask::<_, Answer>(connection, format!("STREAM.MSG.GET.{stream}"), &question).await {
+        Ok(answer) => Ok(Some(answer.message)),
+        Err(ApiError::MessageMissing) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Asks one thing of the API; `subject` without the API's prefix.
@@ -100,6 +126,9 @@ pub(crate) async fn create_consumer(
 fn refused(error: &async_nats::jetstream::Error) -> ApiError {
     if error.error_code() == ErrorCode::STREAM_NOT_FOUND {
         return ApiError::StreamMissing;
+    }
+    if error.error_code() == ErrorCode::NO_MESSAGE_FOUND {
+        return ApiError::MessageMissing;
     }
     ApiError::Unavailable { reason: error.to_string() }
 }

@@ -6,13 +6,14 @@
 
 mod error;
 mod reader;
+mod rescue;
 
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 pub use self::error::FeedError;
-use self::reader::{Gathered, Loss, Opened, Reader};
+use self::reader::{Batch, Gathered, Loss, Opened, Reader};
 use crate::api::{self, StreamState};
 use crate::connection::Connection;
 use crate::mark::{FeedMark, Fingerprint};
@@ -22,6 +23,8 @@ use crate::subject::LEADFOLD_IN;
 /// The pause before the second consumer in a row that gave nothing; it doubles up to [`RETRY_MAX`].
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(5);
+/// How many consumers in a row may give nothing before messages are read one by one.
+const FRUITLESS_MAX: u32 = 2;
 /// The pause before a bad finding about the stream is checked again.
 const SECOND_LOOK: Duration = Duration::from_millis(500);
 
@@ -109,7 +112,7 @@ pub async fn run_feed<S: FeedSink>(
     if let Some(mark) = from.as_ref().filter(|it| it.stream != options.stream) {
         return Err(FeedError::OtherStream { stream: options.stream, marked: mark.stream.clone() });
     }
-    let mut feed = Feed { connection, options, mark: from, cancel, delivered: false };
+    let mut feed = Feed { connection, options, mark: from, cancel, delivered: false, fruitless: 0 };
     let done = feed.run(&mut sink).await;
     match &done {
         Ok(()) => tracing::info!(stream = feed.options.stream, sequence = feed.sequence(), "the feed is stopped"),
@@ -134,6 +137,8 @@ struct Feed {
     cancel: CancellationToken,
     /// Whether the present consumer has given anything.
     delivered: bool,
+    /// How many consumers in a row have given nothing.
+    fruitless: u32,
 }
 
 impl Feed {
@@ -150,11 +155,14 @@ impl Feed {
             let ended = self.round(sink).await;
             if self.delivered {
                 pause = Duration::ZERO;
+                self.fruitless = 0;
             }
             match ended {
                 Ok(End::Cancelled) => return Ok(()),
                 Ok(End::Lost(loss)) => {
                     doubted = false;
+                    let answered = !matches!(loss, Loss::Unavailable { .. });
+                    self.fruitless = self.fruitless.saturating_add(u32::from(answered && !self.delivered));
                     metrics::counter!("leadfold_feed_consumer_recreations_total").increment(1);
                     let (stream, sequence) = (&self.options.stream, self.sequence());
                     tracing::info!(stream, sequence, reason = %loss, "going on with a new consumer");
@@ -174,6 +182,11 @@ impl Feed {
 
     /// Reads with one consumer until it is lost.
     async fn round<S: FeedSink>(&mut self, sink: &mut S) -> Result<End, FeedError> {
+        if self.fruitless >= FRUITLESS_MAX
+            && let Some(loss) = self.rescue(sink).await?
+        {
+            return Ok(End::Lost(loss));
+        }
         let mut reader = match self.open().await? {
             Opened::Reader(reader) => reader,
             Opened::Lost(loss) => return Ok(End::Lost(loss)),
@@ -181,7 +194,7 @@ impl Feed {
         let ended = loop {
             let batch = match reader.gather(&self.options, &self.cancel).await {
                 Gathered::Batch(batch) => batch,
-                Gathered::Gap { next } => match self.check_gap(next).await? {
+                Gathered::Gap { next } => match self.check_gap(self.sequence() + 1, next).await? {
                     None => continue,
                     Some(loss) => break End::Lost(loss),
                 },
@@ -213,35 +226,63 @@ impl Feed {
         }
     }
 
-    /// Numbers are missing between the mark and `next`. That is legal where single messages were deleted, but not where
+    /// Reads the next messages one by one, in case they are what no consumer gets past.
+    async fn rescue<S: FeedSink>(&mut self, sink: &mut S) -> Result<Option<Loss>, FeedError> {
+        let stream = self.options.stream.clone();
+        let Some(mark) = self.mark.clone() else { return Ok(None) };
+        let state = match api::stream_state(&self.connection, &stream).await {
+            Ok(state) => state,
+            Err(error) => return self.not_answered(error).map(Some),
+        };
+        check_mark(&mark, &state)?;
+        let rescued = match rescue::read_on(&self.connection, &mark, &state).await {
+            Ok(rescued) => rescued,
+            // Without the permission the feed goes on as well as it can.
+            Err(error) => return Ok(Some(Loss::Unavailable { reason: error.to_string() })),
+        };
+        if !rescued.same {
+            return Err(FeedError::Diverged { stream, sequence: mark.sequence });
+        }
+        if let Some((missing, next)) = rescued.gap
+            && let Some(loss) = self.check_gap(missing, next).await?
+        {
+            return Ok(Some(loss));
+        }
+        let count = rescued.batch.messages.len();
+        if count > 0 {
+            metrics::counter!("leadfold_feed_rescued_messages_total").increment(count as u64);
+            tracing::warn!(stream, sequence = mark.sequence, count, "consumers got stuck; messages were read singly");
+        }
+        self.hand_over(rescued.batch, sink).await.map(|()| None)
+    }
+
+    /// The numbers from `missing` up to `next` are missing. That is legal where single messages were deleted, but not where
     /// the stream's limits or a purge removed them.
-    async fn check_gap(&self, next: u64) -> Result<Option<Loss>, FeedError> {
+    async fn check_gap(&self, missing: u64, next: u64) -> Result<Option<Loss>, FeedError> {
         let state = match api::stream_state(&self.connection, &self.options.stream).await {
             Ok(state) => state,
             Err(error) => return self.not_answered(error).map(Some),
         };
-        let lost_from = self.sequence() + 1;
-        if state.first > lost_from {
-            let lost_to = state.first.min(next) - 1;
-            return Err(FeedError::Overtaken { stream: self.options.stream.clone(), lost_from, lost_to });
+        if state.first > missing {
+            let (stream, lost_to) = (self.options.stream.clone(), state.first.min(next) - 1);
+            return Err(FeedError::Overtaken { stream, lost_from: missing, lost_to });
         }
         Ok(None)
     }
 
-    async fn hand_over<S: FeedSink>(&mut self, batch: reader::Batch, sink: &mut S) -> Result<(), FeedError> {
-        let reader::Batch { messages, pending, bytes, published_ns } = batch;
+    async fn hand_over<S: FeedSink>(&mut self, batch: Batch, sink: &mut S) -> Result<(), FeedError> {
+        let Batch { messages, pending, bytes, stored_ns } = batch;
         let Some((mark, last)) = self.mark.as_mut().zip(messages.last()) else { return Ok(()) };
         let mut next = mark.clone();
         next.sequence = last.sequence;
-        next.fingerprint = Fingerprint::of(last, published_ns);
+        next.fingerprint = stored_ns.map_or(Fingerprint::NONE, |it| Fingerprint::of(last, it));
         let count = messages.len();
         let taken = sink.take(FeedBatch { messages, mark: next.clone(), pending }).await;
         taken.map_err(|source| FeedError::Sink { stream: self.options.stream.clone(), source })?;
         tracing::debug!(stream = next.stream, sequence = next.sequence, messages = count, pending, "a batch is taken");
         metrics::counter!("leadfold_feed_messages_total").increment(count as u64);
         metrics::counter!("leadfold_feed_bytes_total").increment(bytes as u64);
-        #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; 2^53 messages are beyond any stream")]
-        metrics::gauge!("leadfold_feed_lag_messages").set(pending as f64);
+        set_lag(pending);
         *mark = next;
         self.delivered = true;
         Ok(())
@@ -258,6 +299,11 @@ impl Feed {
     fn sequence(&self) -> u64 {
         self.mark.as_ref().map_or(0, |it| it.sequence)
     }
+}
+
+fn set_lag(messages: u64) {
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; 2^53 messages are beyond any stream")]
+    metrics::gauge!("leadfold_feed_lag_messages").set(messages as f64);
 }
 
 /// Whether the stream can be read on behind the mark. What is left to check is the message at the mark itself: the

@@ -16,6 +16,7 @@ use thiserror::Error;
 use crate::connection::Connection;
 use crate::message::Headers;
 use crate::signals::Denial;
+use crate::subject::Subject;
 
 /// A message to publish.
 #[derive(Clone, Debug, Default)]
@@ -26,7 +27,8 @@ pub struct Outgoing {
     pub headers: Headers,
     /// The message itself.
     pub payload: Bytes,
-    /// The same id again within the stream's duplicate window is not stored again.
+    /// The same id again within the stream's duplicate window is not stored again, whatever the subject: begin it with
+    /// the tenant, so that no tenant can use up another's ids.
     pub message_id: Option<String>,
 }
 
@@ -87,7 +89,7 @@ pub enum PublishError {
     /// The subject or a header can't be sent. It never will be taken.
     #[error("publish to a subject or with a header that has characters which can't be there: {reason}")]
     Invalid {
-        /// Which part.
+        /// Where they are.
         reason: &'static str,
     },
     /// The server says no for another reason. Nothing is stored.
@@ -176,6 +178,9 @@ impl Publisher {
 
     async fn send(&self, outgoing: Outgoing) -> Result<Sent, PublishError> {
         let Outgoing { subject, headers, payload, message_id } = outgoing;
+        if Subject::Other(&subject).to_published().is_err() {
+            return Err(PublishError::Invalid { reason: "subject" });
+        }
         if !self.connection.is_connected() {
             return Err(PublishError::Disconnected { subject });
         }
@@ -208,7 +213,8 @@ impl Sent {
 fn wire_headers(headers: &Headers, message_id: Option<String>) -> Result<HeaderMap, PublishError> {
     let mut map = HeaderMap::new();
     for (name, value) in headers.iter() {
-        let name = name.parse::<HeaderName>().map_err(|_| PublishError::Invalid { reason: "name of a header" })?;
+        let parsed = name.parse::<HeaderName>().ok().filter(|_| !name.is_empty());
+        let name = parsed.ok_or(PublishError::Invalid { reason: "name of a header" })?;
         map.append(name, header_value(value)?);
     }
     if let Some(id) = message_id {

@@ -73,7 +73,7 @@ impl Signals {
             Event::ServerError(error @ (ServerError::AuthorizationViolation | ServerError::SlowConsumer(_))) => {
                 tracing::warn!(connection = name, %error, "the NATS server has refused something");
             }
-            Event::ClientError(error) => tracing::warn!(connection = name, %error, "cannot reach NATS; trying again"),
+            Event::ClientError(error) => tracing::debug!(connection = name, %error, "cannot reach NATS; trying again"),
         }
     }
 

@@ -172,7 +172,9 @@ pub async fn provision(connection: &Connection, wanted: &StreamSettings) -> Resu
         Ok(info) => return Ok(differences(wanted, &info)),
         Err(ApiError::StreamMissing) => {}
         Err(ApiError::Denied { subject }) => return Err(ProvisionError::MayNotLook { stream, subject }),
-        Err(ApiError::Unavailable { reason }) => return Err(ProvisionError::Failed { stream, reason }),
+        Err(error @ (ApiError::Unavailable { .. } | ApiError::MessageMissing)) => {
+            return Err(ProvisionError::Failed { stream, reason: error.to_string() });
+        }
     }
     if !wanted.create {
         return Err(ProvisionError::Missing { stream, command });
@@ -184,7 +186,9 @@ pub async fn provision(connection: &Connection, wanted: &StreamSettings) -> Resu
         }
         Err(ApiError::Denied { .. }) => Err(ProvisionError::MayNotCreate { stream, command }),
         Err(ApiError::StreamMissing) => Err(ProvisionError::Missing { stream, command }),
-        Err(ApiError::Unavailable { reason }) => Err(ProvisionError::Failed { stream, reason }),
+        Err(error @ (ApiError::Unavailable { .. } | ApiError::MessageMissing)) => {
+            Err(ProvisionError::Failed { stream, reason: error.to_string() })
+        }
     }
 }
 

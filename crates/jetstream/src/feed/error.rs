@@ -111,7 +111,9 @@ impl FeedError {
         match error {
             ApiError::Denied { subject } => Self::Denied { stream, subject },
             ApiError::StreamMissing => Self::StreamMissing { stream },
-            ApiError::Unavailable { reason } => Self::Unavailable { stream, reason },
+            error @ (ApiError::MessageMissing | ApiError::Unavailable { .. }) => {
+                Self::Unavailable { stream, reason: error.to_string() }
+            }
         }
     }
 

@@ -59,15 +59,16 @@ pub(super) enum Opened {
 }
 
 /// Messages, not yet handed over.
+#[derive(Default)]
 pub(super) struct Batch {
-    /// At least one.
+    /// In order.
     pub(super) messages: Vec<Message>,
     /// Behind the last one.
     pub(super) pending: u64,
     /// Of all payloads.
     pub(super) bytes: usize,
-    /// When the last one was stored.
-    pub(super) published_ns: u64,
+    /// Of the last one, where a consumer can be asked for it again.
+    pub(super) stored_ns: Option<u64>,
 }
 
 /// What came next.
@@ -108,7 +109,7 @@ struct Delivery {
     message: Message,
     delivery: u64,
     pending: u64,
-    published_ns: u64,
+    stored_ns: u64,
 }
 
 enum Held {
@@ -134,7 +135,8 @@ impl Reader {
         let consumer =
             api::create_consumer(connection, &options.stream, consumer_config(connection.unique_name(), start)).await?;
         let info = consumer.cached_info();
-        let (name, pending) = (info.name.clone(), info.num_pending);
+        let (name, pending) = (info.name.clone(), info.num_pending.saturating_sub(u64::from(expected.is_some())));
+        super::set_lag(pending);
         let messages = consumer
             .stream()
             .max_messages_per_batch(options.batch_messages_max)
@@ -165,7 +167,7 @@ impl Reader {
 
     /// Waits for a message, and takes what else has arrived already.
     pub(super) async fn gather(&mut self, options: &FeedOptions, cancel: &CancellationToken) -> Gathered {
-        let mut batch = Batch { messages: Vec::new(), pending: 0, bytes: 0, published_ns: 0 };
+        let mut batch = Batch::default();
         loop {
             let next = match self.held.take() {
                 Some(Held::Next(delivery)) => Ok(delivery),
@@ -178,6 +180,8 @@ impl Reader {
                 None if batch.messages.is_empty() => tokio::select! {
                     biased;
                     () = cancel.cancelled() => return Gathered::Cancelled,
+                    // What came over the old connection is as good as any.
+                    next = self.messages.next() => self.read(next),
                     _ = self.connects_changed.changed() => {
                         // The event of the connection that is in use may come late.
                         if self.connection.connects() == self.connects {
@@ -185,7 +189,6 @@ impl Reader {
                         }
                         Err(Loss::Reconnected)
                     }
-                    next = self.messages.next() => self.read(next),
                 },
                 // Out of the runtime's budget, which would pretend that nothing is there after 128 messages.
                 None => match tokio::task::unconstrained(self.messages.next()).now_or_never() {
@@ -205,11 +208,7 @@ impl Reader {
                 break;
             }
         }
-        if self.connection.connects() == self.connects {
-            Gathered::Batch(batch)
-        } else {
-            Gathered::Lost(Loss::Reconnected)
-        }
+        Gathered::Batch(batch)
     }
 
     /// Lets the server forget the consumer at once. If that fails, it does so by itself after a minute.
@@ -237,7 +236,7 @@ impl Reader {
             }
             self.delivery = it.delivery;
             if let Some(expected) = self.expected.take().filter(|_| sequence == self.sequence) {
-                return Ok(Checked::AtMark { same: expected == Fingerprint::of(&it.message, it.published_ns) });
+                return Ok(Checked::AtMark { same: expected == Fingerprint::of(&it.message, it.stored_ns) });
             }
             if sequence <= self.sequence {
                 return Err(Loss::OutOfOrder { sequence });
@@ -261,7 +260,7 @@ impl Batch {
     fn push(&mut self, it: Delivery) {
         self.bytes += it.message.payload.len();
         self.pending = it.pending;
-        self.published_ns = it.published_ns;
+        self.stored_ns = Some(it.stored_ns);
         self.messages.push(it.message);
     }
 }
@@ -269,17 +268,17 @@ impl Batch {
 impl Delivery {
     fn of(message: jetstream::Message) -> Option<Self> {
         let info = message.info().ok()?;
-        let published_ns = u64::try_from(info.published.unix_timestamp_nanos()).ok()?;
+        let stored_ns = u64::try_from(info.published.unix_timestamp_nanos()).ok()?;
         let (delivery, pending, sequence) = (info.consumer_sequence, info.pending, info.stream_sequence);
         let (message, _) = message.split();
-        let published_at = i64::try_from(published_ns / 1_000_000).ok()?;
+        let published_at = i64::try_from(stored_ns / 1_000_000).ok()?;
         let headers = Headers::of(message.headers.as_ref());
         let (subject, payload): (String, Bytes) = (message.subject.into_string(), message.payload);
         Some(Self {
             message: Message { sequence, subject, headers, payload, published_at },
             delivery,
             pending,
-            published_ns,
+            stored_ns,
         })
     }
 }

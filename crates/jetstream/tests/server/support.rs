@@ -1,10 +1,10 @@
 //! What the tests share: a server with a stream, messages by number, and a sink that shows what it got.
 
-use std::future::Future;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
+use futures_util::TryStreamExt;
 use jetstream::{
     Connection, ConnectionOptions, FeedBatch, FeedError, FeedMark, FeedOptions, FeedSink, LEADFOLD_IN, Message,
     Outgoing, Published, Publisher, SinkError, StreamSettings, provision, run_feed,
@@ -13,6 +13,9 @@ use nats_testbed::NatsServer;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+/// The client itself, for what only an administrator does.
+pub(crate) type Admin = async_nats::jetstream::Context;
 
 /// The longest that anything may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -45,8 +48,7 @@ pub(crate) async fn server() -> Result<(NatsServer, Connection)> {
     Ok((server, connection))
 }
 
-/// The client itself, for what only an administrator does.
-pub(crate) async fn admin(server: &NatsServer) -> Result<async_nats::jetstream::Context> {
+pub(crate) async fn admin(server: &NatsServer) -> Result<Admin> {
     Ok(async_nats::jetstream::new(async_nats::connect(server.url()).await?))
 }
 
@@ -70,13 +72,16 @@ pub(crate) async fn publish(
     Ok(results.into_iter().collect::<Result<_, _>>()?)
 }
 
-/// Publishes one message, again and again until the server is there.
-pub(crate) async fn publish_surely(connection: &Connection, number: u64) -> Result<()> {
+/// Publishes messages with these numbers each once, over whatever happens to the connection.
+pub(crate) async fn publish_surely(connection: &Connection, numbers: impl Iterator<Item = u64> + Send) -> Result<()> {
     let publisher = Publisher::new(connection.clone());
-    let id = format!("surely {number}");
-    let Outgoing { subject, headers, payload, .. } = numbered(number);
-    soon("an acknowledgement", async {
-        while publisher.publish(&subject, &headers, payload.clone(), Some(&id)).await.is_err() {
+    let mut missing: Vec<_> =
+        numbers.map(|it| Outgoing { message_id: Some(format!("once {it}")), ..numbered(it) }).collect();
+    soon("acknowledgements", async {
+        while !missing.is_empty() {
+            let results = publisher.publish_many(missing.clone(), 100).await;
+            let stored = results.iter().take_while(|it| it.is_ok()).count();
+            missing.drain(..stored);
             connection.connected().await;
             tokio::task::yield_now().await;
         }
@@ -100,6 +105,7 @@ pub(crate) struct Running {
     pub(crate) task: JoinHandle<Result<(), FeedError>>,
     /// What has come so far.
     pub(crate) messages: Vec<Message>,
+    pub(crate) longest_batch: usize,
     pub(crate) mark: Option<FeedMark>,
 }
 
@@ -109,10 +115,14 @@ pub(crate) fn options() -> FeedOptions {
 }
 
 pub(crate) fn feed(connection: &Connection, from: Option<FeedMark>) -> Running {
+    feed_with(connection, options(), from)
+}
+
+pub(crate) fn feed_with(connection: &Connection, options: FeedOptions, from: Option<FeedMark>) -> Running {
     let (sender, batches) = mpsc::channel(1);
     let cancel = CancellationToken::new();
-    let task = tokio::spawn(run_feed(connection.clone(), options(), from, Channel(sender), cancel.clone()));
-    Running { batches, cancel, task, messages: Vec::new(), mark: None }
+    let task = tokio::spawn(run_feed(connection.clone(), options, from, Channel(sender), cancel.clone()));
+    Running { batches, cancel, task, messages: Vec::new(), longest_batch: 0, mark: None }
 }
 
 impl Running {
@@ -126,6 +136,7 @@ impl Running {
             let last = batch.messages.last().context("a batch is never empty")?;
             assert_eq!(batch.mark.sequence, last.sequence);
             self.mark = Some(batch.mark);
+            self.longest_batch = self.longest_batch.max(batch.messages.len());
             self.messages.extend(batch.messages);
         }
         Ok(())
@@ -144,6 +155,16 @@ impl Running {
         soon("the end", self.task).await??.err().context("the feed was to fail")
     }
 
+    /// Takes what comes before the feed ends by itself, and says what came last.
+    pub(crate) async fn until_error(mut self) -> Result<(FeedError, u64)> {
+        while let Some(batch) = soon("the error", self.batches.recv()).await? {
+            self.messages.extend(batch.messages);
+        }
+        let came = self.sequences().last().copied().unwrap_or_default();
+        assert_eq!(self.sequences(), (1..=came).collect::<Vec<_>>());
+        Ok((soon("the end", self.task).await??.err().context("the feed was to fail")?, came))
+    }
+
     pub(crate) fn sequences(&self) -> Vec<u64> {
         self.messages.iter().map(|it| it.sequence).collect()
     }
@@ -155,15 +176,56 @@ impl Running {
     }
 }
 
-/// Waits until so many consumers read the stream.
-pub(crate) async fn consumer_count(admin: &async_nats::jetstream::Context, count: usize) -> Result<()> {
-    soon("consumers", async {
+/// Asks until the answer is there.
+async fn until_some<T, F: Future<Output = Result<Option<T>>>>(what: &str, ask: impl Fn() -> F) -> Result<T> {
+    soon(what, async {
         loop {
-            if admin.get_stream(LEADFOLD_IN).await?.cached_info().state.consumer_count == count {
-                return anyhow::Ok(());
+            if let Some(answer) = ask().await? {
+                return Ok(answer);
             }
-            tokio::task::yield_now().await;
+            tokio::time::sleep(Duration::from_millis(2)).await;
         }
     })
     .await?
+}
+
+/// Waits until so many consumers read the stream.
+pub(crate) async fn consumer_count(admin: &Admin, count: usize) -> Result<()> {
+    until_some("consumers", || async {
+        let found = admin.get_stream(LEADFOLD_IN).await?.cached_info().state.consumer_count;
+        Ok((found == count).then_some(()))
+    })
+    .await
+}
+
+/// Waits until the stream has so many messages.
+pub(crate) async fn message_count(admin: &Admin, count: u64) -> Result<()> {
+    until_some("messages", || async {
+        let found = admin.get_stream(LEADFOLD_IN).await?.cached_info().state.messages;
+        Ok((found == count).then_some(()))
+    })
+    .await
+}
+
+/// The name of the one consumer, once there is one.
+pub(crate) async fn only_consumer(admin: &Admin) -> Result<String> {
+    until_some("one consumer", || async {
+        let stream = admin.get_stream(LEADFOLD_IN).await?;
+        let names: Vec<String> = stream.consumer_names().try_collect().await?;
+        Ok(names.into_iter().next())
+    })
+    .await
+}
+
+/// How many messages were sent to the one consumer, once that no longer rises.
+pub(crate) async fn steady_delivered(admin: &Admin) -> Result<u64> {
+    let name = only_consumer(admin).await?;
+    let last = std::cell::Cell::new(0);
+    until_some("deliveries", || async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let stream = admin.get_stream(LEADFOLD_IN).await?;
+        let delivered = stream.consumer_info(&name).await?.delivered.consumer_sequence;
+        Ok((last.replace(delivered) == delivered && delivered > 0).then_some(delivered))
+    })
+    .await
 }
