@@ -290,6 +290,11 @@ impl From<ServiceError> for Problem {
             ServiceError::Stopping | ServiceError::Failed => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "The service is stopping", detail).retry_later()
             }
+            ServiceError::Unpublished { .. } => {
+                let detail = "The feed takes nothing now. Send it again in a moment; what was taken counts once.";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "feed-unavailable", "The feed takes nothing", detail)
+                    .retry_later()
+            }
             ServiceError::Behind { .. } => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "behind", "The listing is behind", detail).retry_later()
             }

@@ -47,6 +47,8 @@ pub struct Api {
     pub metrics: PrometheusHandle,
     /// What else must hold for `/readyz`.
     pub ready: ReadyCheck,
+    /// Whether inputs must have a tenant before they go in, because their way leads through a feed that is told by it.
+    pub tenant_first: bool,
     /// Limits.
     pub options: Arc<ApiOptions>,
 }
@@ -75,7 +77,11 @@ impl Api {
             (None, None) => {
                 let tenants = self.service.tenants();
                 // Where there is only one, an event need not name it.
-                Ok(if let [only] = tenants.as_slice() { Some(only.name.to_string()) } else { None })
+                match tenants.as_slice() {
+                    [only] => Ok(Some(only.name.to_string())),
+                    [] | [_, _, ..] if self.tenant_first => Err(Problem::tenant_needed()),
+                    [] | [_, _, ..] => Ok(None),
+                }
             }
             _ => Ok(Some(self.tenant(caller)?.name.to_string())),
         }

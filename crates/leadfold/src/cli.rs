@@ -73,6 +73,9 @@ pub(crate) enum Command {
         which loses nothing either.\n\nExamples:\n  leadfold serve\n  leadfold serve --listen 127.0.0.1:0 --log-format json"
     )]
     Serve(Box<ServeArgs>),
+    /// Look at the feed's watermark, or begin a new epoch after the stream has lost messages
+    #[command(subcommand)]
+    Feed(FeedCommand),
     /// Make, list and revoke API keys
     #[command(subcommand)]
     Keys(KeysCommand),
@@ -128,6 +131,65 @@ pub(crate) enum PolicyCommand {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum FeedCommand {
+    /// Show how far the feed was read
+    #[command(after_help = "Example:\n  leadfold feed show")]
+    Show,
+    /// Go on with the stream as it is now, after you have looked at what was lost
+    #[command(after_help = "The service must be stopped. What the stream still has and was recorded before is not \
+        recorded again.\n\nExample:\n  leadfold feed new-epoch --nats nats://127.0.0.1:4222 --from 1042")]
+    NewEpoch {
+        /// The first message to read [default: the first one that the stream has]
+        #[arg(long, value_name = "SEQUENCE")]
+        from: Option<u64>,
+        #[command(flatten)]
+        nats: NatsArgs,
+    },
+}
+
+/// How to reach NATS.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "NATS")]
+pub(crate) struct NatsArgs {
+    /// The servers of a JetStream feed, such as nats://127.0.0.1:4222; several with commas. Without it the feed is local
+    #[arg(long, value_name = "URL", env = "LEADFOLD_NATS")]
+    pub(crate) nats: Option<String>,
+    /// A credentials file (.creds)
+    #[arg(long, value_name = "FILE", env = "LEADFOLD_NATS_CREDENTIALS")]
+    pub(crate) nats_credentials: Option<PathBuf>,
+    /// A file with an NKey seed
+    #[arg(long, value_name = "FILE", env = "LEADFOLD_NATS_NKEY")]
+    pub(crate) nats_nkey: Option<PathBuf>,
+    /// A user name, with --nats-password-file
+    #[arg(long, value_name = "NAME", env = "LEADFOLD_NATS_USER", requires = "nats_password_file")]
+    pub(crate) nats_user: Option<String>,
+    /// A file with the user's password; without --nats-user a token
+    #[arg(long, value_name = "FILE", env = "LEADFOLD_NATS_PASSWORD_FILE")]
+    pub(crate) nats_password_file: Option<PathBuf>,
+    /// The authority that the server's certificate must come from (PEM)
+    #[arg(long, value_name = "FILE", env = "LEADFOLD_NATS_CA")]
+    pub(crate) nats_ca: Option<PathBuf>,
+    /// The client's certificate (PEM)
+    #[arg(long, value_name = "FILE", env = "LEADFOLD_NATS_CERTIFICATE", requires = "nats_key")]
+    pub(crate) nats_certificate: Option<PathBuf>,
+    /// The client certificate's key (PEM)
+    #[arg(long, value_name = "FILE", env = "LEADFOLD_NATS_KEY", requires = "nats_certificate")]
+    pub(crate) nats_key: Option<PathBuf>,
+    /// Refuse a server that offers no TLS
+    #[arg(long, env = "LEADFOLD_NATS_TLS")]
+    pub(crate) nats_tls: bool,
+    /// What the subjects of answers begin with, where users have prefixes of their own [default: _INBOX]
+    #[arg(long, value_name = "PREFIX", env = "LEADFOLD_NATS_INBOX_PREFIX")]
+    pub(crate) nats_inbox_prefix: Option<String>,
+    /// On how many servers streams are kept that are made here
+    #[arg(long, value_name = "N", env = "LEADFOLD_NATS_REPLICAS", default_value_t = 1)]
+    pub(crate) nats_replicas: usize,
+    /// Only check the streams, never make them
+    #[arg(long, env = "LEADFOLD_NATS_NO_CREATE")]
+    pub(crate) nats_no_create: bool,
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum KeysCommand {
     /// Make a key, and show it once
     #[command(after_help = "Example:\n  leadfold keys create --role publisher --tenant acme --name shop\n\n\
@@ -177,6 +239,11 @@ pub(crate) struct ServeArgs {
     /// Connections that may be open at the same time
     #[arg(long, value_name = "N", env = "LEADFOLD_CONNECTIONS_MAX", default_value_t = 1_024)]
     pub(crate) connections_max: usize,
+    /// Webhooks that lead events go to (TOML)
+    #[arg(long, value_name = "FILE", env = "LEADFOLD_WEBHOOKS")]
+    pub(crate) webhooks: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) nats: NatsArgs,
     /// How log lines are written
     #[arg(long, value_name = "FORMAT", env = "LEADFOLD_LOG_FORMAT", default_value = "text")]
     pub(crate) log_format: LogFormat,

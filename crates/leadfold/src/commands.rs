@@ -1,6 +1,7 @@
 //! The commands, one module each.
 
 mod act;
+mod feed;
 pub(crate) mod import;
 mod keys;
 mod lead;
@@ -34,6 +35,7 @@ pub(crate) fn run(command: &Command, settings: &Settings) -> anyhow::Result<()> 
         Command::Quarantine(args) => quarantine::run(args, settings),
         Command::Projections(args) => projections::run(args, settings),
         Command::Serve(args) => crate::serve::run(args, settings),
+        Command::Feed(command) => feed::run(command, settings),
         Command::Keys(command) => keys::run(command, settings),
         Command::Verify => verify::run(settings),
         Command::Repair => verify::repair(settings),

@@ -38,7 +38,7 @@ fn start_logging(cli: &Cli) {
     let serves = if let Command::Serve(args) = &cli.command { Some(args) } else { None };
     let level = match (cli.global.verbose, serves.is_some()) {
         (0, false) => "off",
-        (0, true) | (1, false) => "info",
+        (0, true) | (1, false) => "info,async_nats=warn",
         (1, true) | (2.., _) => "debug",
     };
     let filter = EnvFilter::try_from_env("LEADFOLD_LOG").unwrap_or_else(|_| EnvFilter::new(level));

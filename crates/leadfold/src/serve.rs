@@ -8,6 +8,8 @@
 mod address;
 mod limited;
 mod listener;
+pub(crate) mod nats;
+mod outgoing;
 mod signals;
 
 use std::net::SocketAddr;
@@ -16,14 +18,18 @@ use std::time::Duration;
 
 use access::Guard;
 use anyhow::{Context, bail};
-use http_api::{Api, ApiOptions};
+use http_api::{Api, ApiOptions, Inlet};
+use jetstream::FeedMark;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use service::{Service, ServiceOptions};
+use service::{Service, ServiceHandle, ServiceOptions};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use address::Address;
 
-use crate::cli::ServeArgs;
+use self::nats::{JetStreamInlet, Nats, Waiting};
+use self::outgoing::Deliveries;
+use crate::cli::{NatsArgs, ServeArgs};
 use crate::failure::UsageError;
 use crate::folder::Folder;
 use crate::output::line;
@@ -46,6 +52,7 @@ pub(crate) fn run(args: &ServeArgs, settings: &Settings) -> anyhow::Result<()> {
     let folder = Folder::open_or_create(settings)?;
     let projector = folder.projector()?;
     let options = ServiceOptions { clock: settings.clock, ..ServiceOptions::default() };
+    let mark = nats::mark(&folder.engine)?;
     let (engine, held) = folder.release();
     let service = Service::start(engine, projector, settings.data.clone(), options);
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -53,7 +60,7 @@ pub(crate) fn run(args: &ServeArgs, settings: &Settings) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("cannot start the threads for requests")?;
-    let served = runtime.block_on(serve(args, settings, &service, guard, metrics));
+    let served = runtime.block_on(serve(args, settings, &service, mark, guard, metrics));
     // Requests that are cut off must not hold the stages up.
     runtime.shutdown_timeout(Duration::from_secs(1));
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
@@ -87,6 +94,7 @@ async fn serve(
     args: &ServeArgs,
     settings: &Settings,
     service: &Service,
+    mark: Option<FeedMark>,
     guard: Guard,
     metrics: PrometheusHandle,
 ) -> anyhow::Result<()> {
@@ -95,12 +103,25 @@ async fn serve(
     let upkeep = tokio::spawn(upkeep(metrics.clone()));
     let handle = service.handle();
     let is_open = guard.is_open();
+    let feed_stopping = CancellationToken::new();
+    let mut deliveries = Deliveries::new(&settings.data, handle.clone(), stopping.clone());
+    let feed = Feed::open(&args.nats, handle.clone(), mark, &stopping, &feed_stopping).await?;
+    if let Some(nats) = &feed.nats {
+        deliveries.to_stream(nats.publisher())?;
+    }
+    if let Some(file) = &args.webhooks {
+        deliveries.to_webhooks(file)?;
+    }
+    let (connections, delivering) = (feed.nats.clone(), deliveries.handles());
     let api = Api {
         service: handle.clone(),
-        inlet: Arc::new(handle),
+        inlet: feed.inlet,
+        tenant_first: feed.nats.is_some(),
         guard,
         metrics,
-        ready: Arc::new(|| None),
+        ready: Arc::new(move || {
+            connections.as_ref().and_then(Nats::trouble).or_else(|| Deliveries::trouble(&delivering))
+        }),
         options: Arc::new(ApiOptions { cors_origins: args.cors_origins.clone(), ..ApiOptions::default() }),
     };
     let listener = listener::Listener::bind(args)?;
@@ -108,15 +129,56 @@ async fn serve(
     announce(&listener.url(), is_open)?;
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     let http = listener.serve(http_api::router(api), stopping.clone());
+    let mut feeding = feed.task;
     let served = tokio::select! {
         served = http => served,
         () = service.ended() => Ok(()),
+        fed = &mut feeding => fed.unwrap_or_else(|_| bail!("cannot read the feed: its task panicked")),
     };
     stopping.cancel();
+    feed_stopping.cancel();
+    if !feeding.is_finished() {
+        // Batches under way are taken; the next start goes on behind them.
+        let _ = feeding.await;
+    }
+    deliveries.ended().await;
     drop(address);
     upkeep.abort();
     signals.abort();
     served
+}
+
+/// Where inputs come from besides HTTP, and the way for those of HTTP.
+struct Feed {
+    nats: Option<Nats>,
+    inlet: Arc<dyn Inlet>,
+    /// Ends when it is told to, or when the feed can't go on.
+    task: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Feed {
+    /// Connects to the feed of the arguments and begins to read it; without one the service takes inputs directly.
+    async fn open(
+        args: &NatsArgs,
+        service: ServiceHandle,
+        mark: Option<FeedMark>,
+        stopping: &CancellationToken,
+        stop_reading: &CancellationToken,
+    ) -> anyhow::Result<Self> {
+        if args.nats.is_none() {
+            let stop = stop_reading.clone();
+            let task = tokio::spawn(async move {
+                stop.cancelled().await;
+                Ok(())
+            });
+            return Ok(Self { nats: None, inlet: Arc::new(service), task });
+        }
+        let nats = Nats::open(args, stopping).await?;
+        let waiting = Waiting::default();
+        let inlet = Arc::new(JetStreamInlet::new(nats.publisher(), waiting.clone()));
+        let task = tokio::spawn(nats.clone().feed(service, mark, waiting, stop_reading.clone()));
+        Ok(Self { nats: Some(nats), inlet, task })
+    }
 }
 
 fn announce(url: &str, is_open: bool) -> anyhow::Result<()> {

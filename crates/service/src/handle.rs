@@ -32,6 +32,12 @@ pub enum ServiceError {
     /// Storage failed, and the process ends. What became of the call is unknown: send it again later.
     #[error("record anything: storage failed, and the service stops. Send it again later")]
     Failed,
+    /// The feed could not take it; what became of a part of it may be unknown. Send it again later.
+    #[error("publish to the feed: {reason}")]
+    Unpublished {
+        /// What the feed said.
+        reason: String,
+    },
     /// The listing did not get there in time.
     #[error("answer at position {wanted}: the listing stands at {position}. Try again in a moment")]
     Behind {

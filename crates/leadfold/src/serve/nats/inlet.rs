@@ -1,0 +1,115 @@
+//! Requests that go through the feed: published to the stream, and answered when the feed has brought them back.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use http_api::Inlet;
+use jetstream::{Headers, Outgoing, PublishError, Publisher, Subject};
+use service::{Form, RawInput, Receipt, ServiceError};
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use super::{REQUEST_HEADER, Waiting};
+
+/// The channel in the subject of what came over HTTP.
+const CHANNEL: &str = "http";
+/// Messages that may be under way to the server for one request.
+const WINDOW: usize = 1_000;
+const CONTENT_TYPE: &str = "content-type";
+const STRUCTURED: &str = "application/cloudevents+json";
+/// In front of the names of CloudEvents attributes.
+const ATTRIBUTE_PREFIX: &str = "ce-";
+
+/// How the headers of a message say that it is to be read.
+pub(super) fn form_of(headers: &Headers) -> Form {
+    let content_type = headers.get(CONTENT_TYPE);
+    if headers.get("ce-id").is_none() && headers.get("ce-specversion").is_none() {
+        return Form::Structured;
+    }
+    let prefix = ATTRIBUTE_PREFIX.len();
+    let attributes = headers.iter().filter_map(|(name, value)| {
+        let (start, attribute) = name.split_at_checked(prefix)?;
+        start.eq_ignore_ascii_case(ATTRIBUTE_PREFIX).then(|| (attribute.to_ascii_lowercase(), value.to_owned()))
+    });
+    Form::Binary { attributes: attributes.collect(), content_type: content_type.map(ToOwned::to_owned) }
+}
+
+/// Publishes inputs to the feed and waits for what became of them.
+pub(crate) struct JetStreamInlet {
+    publisher: Publisher,
+    waiting: Waiting,
+}
+
+/// Takes a request back out when nobody waits any more.
+struct Expected {
+    request: String,
+    waiting: Waiting,
+    receipt: oneshot::Receiver<Receipt>,
+}
+
+impl Drop for Expected {
+    fn drop(&mut self) {
+        drop(self.waiting.take(&self.request));
+    }
+}
+
+impl JetStreamInlet {
+    pub(crate) fn new(publisher: Publisher, waiting: Waiting) -> Self {
+        Self { publisher, waiting }
+    }
+
+    async fn through_the_feed(&self, inputs: Vec<RawInput>) -> Result<Vec<Receipt>, ServiceError> {
+        let mut expected = Vec::with_capacity(inputs.len());
+        let mut messages = Vec::with_capacity(inputs.len());
+        for input in inputs {
+            let request = Uuid::new_v4().to_string();
+            let receipt = self.waiting.add(request.clone());
+            messages.push(message(input, &request)?);
+            expected.push(Expected { request, waiting: self.waiting.clone(), receipt });
+        }
+        for published in self.publisher.publish_many(messages, WINDOW).await {
+            published.map_err(|error| unpublished(&error))?;
+        }
+        let mut receipts = Vec::with_capacity(expected.len());
+        for mut expected in expected {
+            let receipt = (&mut expected.receipt).await;
+            receipts.push(receipt.map_err(|_| ServiceError::Failed)?);
+        }
+        Ok(receipts)
+    }
+}
+
+impl Inlet for JetStreamInlet {
+    fn submit(
+        &self,
+        inputs: Vec<RawInput>,
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<Receipt>, ServiceError>> + Send + '_>> {
+        Box::pin(self.through_the_feed(inputs))
+    }
+}
+
+/// The message that carries an input through the feed.
+fn message(input: RawInput, request: &str) -> Result<Outgoing, ServiceError> {
+    let tenant = input.tenant.as_deref().unwrap_or_default();
+    let subject = match &input.form {
+        Form::Command => Subject::Command { tenant },
+        Form::Structured | Form::Binary { .. } => Subject::Interaction { tenant, channel: CHANNEL },
+    };
+    let subject = subject.to_published();
+    let subject = subject.map_err(|error| ServiceError::Unpublished { reason: error.to_string() })?;
+    let mut headers = vec![(REQUEST_HEADER.to_owned(), request.to_owned())];
+    match input.form {
+        Form::Command => headers.push((CONTENT_TYPE.to_owned(), "application/json".to_owned())),
+        Form::Structured => headers.push((CONTENT_TYPE.to_owned(), STRUCTURED.to_owned())),
+        Form::Binary { attributes, content_type } => {
+            headers.extend(content_type.map(|content_type| (CONTENT_TYPE.to_owned(), content_type)));
+            headers.extend(attributes.into_iter().map(|(name, value)| (format!("{ATTRIBUTE_PREFIX}{name}"), value)));
+        }
+    }
+    Ok(Outgoing { subject, headers: headers.into_iter().collect(), payload: input.bytes, message_id: None })
+}
+
+fn unpublished(error: &PublishError) -> ServiceError {
+    tracing::warn!(%error, "a request could not be published to the feed");
+    ServiceError::Unpublished { reason: error.to_string() }
+}
