@@ -74,7 +74,7 @@ fn watch(child: &mut Child) -> anyhow::Result<(f64, u64)> {
 }
 
 /// User and system time, in seconds: fields 14 and 15 of `stat`, counted behind the name in brackets.
-fn processor_time(folder: &str) -> Option<f64> {
+pub(crate) fn processor_time(folder: &str) -> Option<f64> {
     let stat = fs::read_to_string(format!("{folder}/stat")).ok()?;
     let (_, fields) = stat.rsplit_once(')')?;
     let mut fields = fields.split_whitespace().skip(11);
@@ -83,7 +83,7 @@ fn processor_time(folder: &str) -> Option<f64> {
     Some((user + system) / TICKS_PER_SECOND)
 }
 
-fn peak_memory(folder: &str) -> Option<u64> {
+pub(crate) fn peak_memory(folder: &str) -> Option<u64> {
     let status = fs::read_to_string(format!("{folder}/status")).ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
     let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;

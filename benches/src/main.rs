@@ -1,35 +1,55 @@
-//! How fast an import is, beside what the machine can do in the same run.
+//! How fast an import and a running service are, beside what the machine can do in the same run.
 //!
 //! Starts the program as a user would, on a file of generated traffic, and measures the ceilings that the parts stand on:
 //! RocksDB writing as many bytes with the same syncs, a scan of them, and JSON decoding of the same lines. Figures of one
 //! run belong together; those of different runs don't. Decides nothing by a figure: that is for the reader.
 
 mod ceilings;
+mod feed;
+mod http;
 mod import;
+mod latency;
+mod running;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 
-/// Measures an import and its ceilings, and prints a table.
+/// Measures the program and its ceilings, and prints tables.
 #[derive(Debug, Parser)]
-struct Args {
+pub(crate) struct Args {
     /// The program to measure
     #[arg(long, default_value = "target/release/leadfold")]
-    leadfold: PathBuf,
+    pub(crate) leadfold: PathBuf,
     /// The policy for the traffic
     #[arg(long, default_value = "examples/shop/policy.toml")]
-    policy: PathBuf,
+    pub(crate) policy: PathBuf,
     /// How many visitors the traffic has
     #[arg(long, default_value_t = 200_000)]
     visitors: u64,
     /// How many lines the traffic has
     #[arg(long, default_value_t = 2_000_000)]
-    interactions: u64,
+    pub(crate) interactions: u64,
     /// How often everything is measured; the table shows every round
     #[arg(long, default_value_t = 3)]
-    rounds: u32,
+    pub(crate) rounds: u32,
+    /// What to measure
+    #[arg(long, value_enum, default_value = "import")]
+    what: What,
+}
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum What {
+    /// An import of a file.
+    Import,
+    /// A service fed by NATS.
+    Feed,
+    /// A service fed over HTTP, and read meanwhile.
+    Http,
+    /// How long it takes from an interaction to the listing.
+    Latency,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -38,12 +58,21 @@ fn main() -> anyhow::Result<()> {
     let traffic = folder.path().join("traffic.ndjson");
     import::generate(&args.leadfold, &traffic, args.visitors, args.interactions)?;
     println!("{} interactions of {} visitors, {} rounds", args.interactions, args.visitors, args.rounds);
+    match args.what {
+        What::Import => imports(&args, &traffic, folder.path()),
+        What::Feed => feed::measure(&args, &traffic),
+        What::Http => http::measure(&args, &traffic),
+        What::Latency => latency::measure(&args, &traffic),
+    }
+}
+
+fn imports(args: &Args, traffic: &Path, folder: &Path) -> anyhow::Result<()> {
     println!("round | import /s | CPU s | peak MiB | bytes each | RocksDB /s | ratio | scan /s | JSON decode /s");
     for round in 1..=args.rounds {
-        let import = import::measure(&args.leadfold, &args.policy, &traffic, folder.path())?;
+        let import = import::measure(&args.leadfold, &args.policy, traffic, folder)?;
         let bytes = import.log_bytes / import.records.max(1);
-        let written = ceilings::rocksdb(&folder.path().join("ceiling"), import.records, bytes)?;
-        let decoded = ceilings::json(&traffic)?;
+        let written = ceilings::rocksdb(&folder.join("ceiling"), import.records, bytes)?;
+        let decoded = ceilings::json(traffic)?;
         let rate = args.interactions as f64 / import.seconds;
         println!(
             "{round:5} | {rate:9.0} | {:5.1} | {:8.0} | {bytes:10} | {:10.0} | {:5.2} | {:7.0} | {decoded:14.0}",

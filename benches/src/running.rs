@@ -1,0 +1,98 @@
+//! A service that is measured: started as a user would, and ended with the measurement.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+use tempfile::TempDir;
+
+use crate::Args;
+use crate::import::{peak_memory, processor_time};
+
+/// How long a service may take to get somewhere.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// A running service with a data folder of its own.
+pub(crate) struct Running {
+    child: Child,
+    url: String,
+    _data: TempDir,
+    client: reqwest::Client,
+}
+
+impl Running {
+    /// Starts a service with the policy in force.
+    pub(crate) fn start(args: &Args, more: &[&str]) -> anyhow::Result<Self> {
+        // An error says that there is one already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let data = tempfile::tempdir().context("cannot make a temporary folder")?;
+        let adopted = Self::command(args, data.path()).args(["policy", "adopt"]).arg(&args.policy).status();
+        ensure!(adopted.context("cannot adopt the policy")?.success(), "cannot adopt the policy");
+        let mut child = Self::command(args, data.path())
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .args(more)
+            .env("LEADFOLD_LOG", "warn")
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("cannot start the service")?;
+        let out = child.stdout.take().context("the service has no output")?;
+        let mut first = String::new();
+        BufReader::new(out).read_line(&mut first).context("the service says nothing")?;
+        let url = first.trim().strip_prefix("listening on ").map(ToOwned::to_owned);
+        let url = url.context("the service doesn't say where it listens")?;
+        Ok(Self { child, url, _data: data, client: reqwest::Client::new() })
+    }
+
+    fn command(args: &Args, data: &Path) -> Command {
+        let mut command = Command::new(&args.leadfold);
+        command.arg("--data").arg(data).stdout(Stdio::null());
+        command
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.url)
+    }
+
+    pub(crate) fn client(&self) -> reqwest::Client {
+        self.client.clone()
+    }
+
+    /// A number of `/metrics`; 0 while it is not there.
+    pub(crate) async fn metric(&self, name: &str) -> anyhow::Result<f64> {
+        let text = self.client.get(self.url("/metrics")).send().await?.text().await?;
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        Ok(line.and_then(|number| number.trim().parse().ok()).unwrap_or(0.0))
+    }
+
+    /// Waits until the listing holds everything that a feed has brought.
+    pub(crate) async fn caught_up(&self, messages: u64) -> anyhow::Result<()> {
+        let started = Instant::now();
+        while started.elapsed() < PATIENCE {
+            let read = self.metric("leadfold_feed_messages_total").await? as u64;
+            let lag = self.metric("leadfold_listing_lag_records").await? as u64;
+            let queued = self.metric("leadfold_intake_queued_bytes").await? as u64;
+            if read >= messages && lag == 0 && queued == 0 {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        bail!("the service doesn't get there")
+    }
+
+    /// Processor seconds so far, and the peak of memory in MiB.
+    pub(crate) fn used(&self) -> (f64, f64) {
+        let folder = format!("/proc/{}", self.child.id());
+        let peak = peak_memory(&folder).unwrap_or_default() as f64 / f64::from(1 << 20);
+        (processor_time(&folder).unwrap_or_default(), peak)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
