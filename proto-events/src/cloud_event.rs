@@ -11,6 +11,7 @@ pub mod code;
 mod data;
 mod diagnosis;
 mod envelope;
+mod kept;
 mod repeated;
 mod schema;
 mod text;
@@ -21,6 +22,7 @@ pub use data::{Amount, Campaign, Contact, Conversion, Device, InteractionData, P
 pub use diagnosis::shown;
 pub(crate) use diagnosis::{invalid_json, not_utf8};
 pub use envelope::{CloudEvent, InteractionEvent, read, read_envelope};
+pub use kept::{Misplaced, Unread};
 pub use lead_domain::policy::Fault;
 pub use schema::interaction_schema;
 pub use text::{Attributes, Scalar, Str};

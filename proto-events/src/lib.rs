@@ -15,6 +15,8 @@ pub mod lead_event;
 
 pub mod stored;
 
+pub mod raw_object;
+
 pub mod text;
 
 pub use stored::{CODEC, DecodeError, Facts, InputFacts, InteractionFacts, Personal};

@@ -11,8 +11,7 @@ use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor
 use super::data::InteractionData;
 use super::diagnosis::{self, checked_envelope, checked_type};
 use super::text::Str;
-use super::{EVENT_TYPE, Fault, code, time};
-use crate::lead_event::rfc3339;
+use super::{Fault, code, time};
 
 /// A CloudEvents event in structured JSON, with data of type `D`. An attribute that is `null` counts as absent.
 #[derive(Clone, Debug)]
@@ -52,22 +51,6 @@ pub struct InteractionEvent<'a> {
     pub sent_at: Option<Time>,
     /// What happened.
     pub data: InteractionData<'a>,
-}
-
-impl InteractionEvent<'_> {
-    /// The event in structured JSON, which [`read`] reads again; what is absent is `null`.
-    #[must_use]
-    pub fn to_json(&self) -> Vec<u8> {
-        let event = serde_json::json!({
-            "specversion": "1.0",
-            "type": EVENT_TYPE,
-            "source": self.source,
-            "id": self.id,
-            "time": rfc3339(self.time),
-            "data": self.data,
-        });
-        event.to_string().into_bytes()
-    }
 }
 
 impl<D> Default for CloudEvent<'_, D> {

@@ -86,7 +86,8 @@ pub enum Scalar<'a> {
 
 impl<'a> Scalar<'a> {
     /// From the JSON text of one value; `None` for an object, an array, or a string with a broken escape.
-    fn from_json(json: &'a str) -> Option<Self> {
+    #[must_use]
+    pub fn from_json(json: &'a str) -> Option<Self> {
         match json.as_bytes().first()? {
             b'n' => Some(Self::Null),
             b't' => Some(Self::Bool(true)),

@@ -8,18 +8,17 @@ use std::fmt;
 use std::str::FromStr;
 
 use lead_domain::{Currency, Money, Time};
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
 
 use super::{ATTRIBUTES_MAX, NAME_CHARACTERS_MAX};
 use crate::cloud_event::{self, Fault, Scalar, Str, code, shown};
+use crate::raw_object::RawObject;
 use crate::stored::Value;
 use crate::text::Text;
 
 /// What stands in a field.
 #[derive(Clone, Copy)]
 enum Sent<'a> {
-    Json(&'a RawValue),
+    Json(&'a str),
     /// What the caller knew.
     Text(&'a str),
 }
@@ -32,33 +31,6 @@ pub(super) struct Fields<'a> {
     faults: Vec<Fault>,
 }
 
-/// The keys of an object and its values as they were written.
-struct Object<'a>(Vec<(Str<'a>, &'a RawValue)>);
-
-struct ObjectVisitor;
-
-impl<'de> Visitor<'de> for ObjectVisitor {
-    type Value = Object<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
-        let mut entries = Vec::new();
-        while let Some(entry) = map.next_entry()? {
-            entries.push(entry);
-        }
-        Ok(Object(entries))
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ObjectVisitor)
-    }
-}
-
 /// Whether a text may have several lines.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -69,13 +41,7 @@ pub(super) enum Kind {
 impl<'a> Fields<'a> {
     /// The fields of a whole document, and those that the caller knew.
     pub(super) fn document(bytes: &'a [u8], known: &'a [(&'static str, &'a str)]) -> Result<Self, Fault> {
-        let text = std::str::from_utf8(bytes).map_err(|error| cloud_event::not_utf8("", error))?;
-        let object: Object<'a> = serde_json::from_str(text).map_err(|error| match error.classify() {
-            serde_json::error::Category::Data => Fault::new("", code::WRONG_TYPE, "A command must be a JSON object."),
-            serde_json::error::Category::Syntax
-            | serde_json::error::Category::Eof
-            | serde_json::error::Category::Io => cloud_event::invalid_json("", &error),
-        })?;
+        let object = RawObject::from_bytes(bytes, "A command")?;
         let mut fields = Self { prefix: "", entries: Vec::new(), faults: Vec::new() };
         fields.entries.extend(known.iter().map(|(name, text)| (Str::from(*name), Sent::Text(text))));
         fields.entries.extend(object.0.into_iter().map(|(name, json)| (name, Sent::Json(json))));
@@ -115,7 +81,7 @@ impl<'a> Fields<'a> {
         if repeated {
             self.fault(name, code::REPEATED_FIELD, "The field is there twice, or the request says it already.");
         }
-        found.filter(|sent| !matches!(sent, Sent::Json(json) if json.get() == "null"))
+        found.filter(|sent| !matches!(sent, Sent::Json(json) if *json == "null"))
     }
 
     fn missing(&mut self, name: &str) {
@@ -145,7 +111,7 @@ impl<'a> Fields<'a> {
     fn text(&mut self, name: &str, most: usize, kind: Kind) -> Option<String> {
         let text = match self.take(name)? {
             Sent::Text(text) => Some(Str::from(text)),
-            Sent::Json(json) => serde_json::from_str::<Str<'a>>(json.get()).ok(),
+            Sent::Json(json) => serde_json::from_str::<Str<'a>>(json).ok(),
         };
         let Some(text) = text else {
             self.wrong_type(name, "text");
@@ -215,7 +181,7 @@ impl<'a> Fields<'a> {
     pub(super) fn whole<N: FromStr + PartialOrd + fmt::Display>(&mut self, name: &str, least: N, most: N) -> Option<N> {
         let number = match self.take(name)? {
             Sent::Text(text) => text.parse().ok(),
-            Sent::Json(json) => json.get().parse().ok(),
+            Sent::Json(json) => json.parse().ok(),
         };
         let number = number.filter(|number| (&least..=&most).contains(&number));
         if number.is_none() {
@@ -228,7 +194,7 @@ impl<'a> Fields<'a> {
     pub(super) fn truth(&mut self, name: &str) -> Option<bool> {
         let sent = match self.take(name)? {
             Sent::Text(text) => text.parse().ok(),
-            Sent::Json(json) => json.get().parse().ok(),
+            Sent::Json(json) => json.parse().ok(),
         };
         if sent.is_none() {
             self.wrong_type(name, "true or false");
@@ -239,7 +205,7 @@ impl<'a> Fields<'a> {
     /// A JSON object as it was written; `None` where absent or faulty.
     pub(super) fn object(&mut self, name: &str) -> Option<&'a str> {
         match self.take(name)? {
-            Sent::Json(json) if json.get().starts_with('{') => Some(json.get()),
+            Sent::Json(json) if json.starts_with('{') => Some(json),
             Sent::Json(_) | Sent::Text(_) => {
                 self.wrong_type(name, "an object");
                 None
@@ -248,14 +214,12 @@ impl<'a> Fields<'a> {
     }
 
     /// The fields of an object; `None` where absent or faulty.
-    fn entries(&mut self, name: &str) -> Option<Vec<(Str<'a>, &'a RawValue)>> {
-        match serde_json::from_str::<Object<'a>>(self.object(name)?) {
-            Ok(object) => Some(object.0),
-            Err(_) => {
-                self.wrong_type(name, "an object");
-                None
-            }
+    fn entries(&mut self, name: &str) -> Option<Vec<(Str<'a>, &'a str)>> {
+        let object = RawObject::from_json(self.object(name)?);
+        if object.is_none() {
+            self.wrong_type(name, "an object");
         }
+        object.map(|object| object.0)
     }
 
     /// The amount of money in the field `value`; `None` where absent or faulty.
@@ -299,12 +263,12 @@ impl<'a> Fields<'a> {
         attributes
     }
 
-    fn attribute(&mut self, path: &str, key: &Str<'_>, json: &RawValue) -> Option<Value> {
+    fn attribute(&mut self, path: &str, key: &Str<'_>, json: &str) -> Option<Value> {
         if key.trimmed().is_none() {
             self.fault(path, code::MISSING_FIELD, "An attribute needs a name.");
             return None;
         }
-        let value = match serde_json::from_str::<Scalar<'_>>(json.get()) {
+        let value = match serde_json::from_str::<Scalar<'_>>(json) {
             Ok(Scalar::Bool(value)) => Value::Bool(value),
             Ok(Scalar::Integer(value)) => Value::Integer(value),
             Ok(Scalar::Decimal(number)) => Value::Decimal(Text::from(number)),
