@@ -1,6 +1,7 @@
 //! From the bytes of an event to an [`Entry`]. Total: any bytes give one.
 
 mod interaction;
+mod segment;
 
 use compact_str::CompactString;
 use lead_domain::{Currency, Name, TenantId, Time};
@@ -82,6 +83,22 @@ struct Tenant {
     currency: Currency,
     tested_attributes: Vec<Name>,
     normaliser: Normaliser,
+}
+
+/// What an event's check found: the place of its tenant, and when it happened by our clock.
+#[derive(Clone, Copy)]
+struct Checked {
+    place: usize,
+    occurred_at: Time,
+}
+
+/// An input that is not taken.
+struct Rejected<'b> {
+    /// A second one with the same is a duplicate.
+    key: &'b [u8],
+    /// The input or, where it is longer, the first bytes of its `whole_bytes`.
+    beginning: &'b [u8],
+    whole_bytes: u64,
 }
 
 impl Tenant {
@@ -190,6 +207,12 @@ impl InteractionDecoder {
         origin: Origin<'_>,
         received_at: Time,
     ) -> Result<Entry, Fault> {
+        let checked = self.check(event, origin, received_at)?;
+        self.entry(event, checked, origin, received_at)
+    }
+
+    /// Checks the limits, finds the tenant and corrects the time.
+    fn check(&self, event: &InteractionEvent<'_>, origin: Origin<'_>, received_at: Time) -> Result<Checked, Fault> {
         self.limits.check_texts(event)?;
         let place = self.tenant_of(event.data.tenant.as_ref(), origin)?;
         let occurred_at = match (origin.clock, event.sent_at) {
@@ -200,8 +223,19 @@ impl InteractionDecoder {
             (ClockCorrection::Live, None) | (ClockCorrection::History, _) => event.time,
         };
         self.limits.check_time(occurred_at, received_at)?;
-        let mut entry = self.interaction(event, place)?;
-        entry.occurred_at = occurred_at;
+        Ok(Checked { place, occurred_at })
+    }
+
+    /// The entry of an event that was checked.
+    fn entry(
+        &mut self,
+        event: &mut InteractionEvent<'_>,
+        checked: Checked,
+        origin: Origin<'_>,
+        received_at: Time,
+    ) -> Result<Entry, Fault> {
+        let mut entry = self.interaction(event, checked.place)?;
+        entry.occurred_at = checked.occurred_at;
         entry.received_at = received_at;
         entry.feed_sequence = origin.feed_sequence;
         Ok(Entry::Interaction(entry))
@@ -250,6 +284,17 @@ impl InteractionDecoder {
         origin: Origin<'_>,
         received_at: Time,
     ) -> Result<Entry, NoTenant> {
+        self.reject_as(Rejected { key: beginning, beginning, whole_bytes }, fault, origin, received_at)
+    }
+
+    fn reject_as(
+        &mut self,
+        rejected: Rejected<'_>,
+        fault: Fault,
+        origin: Origin<'_>,
+        received_at: Time,
+    ) -> Result<Entry, NoTenant> {
+        let Rejected { key, beginning, whole_bytes } = rejected;
         let feed_sequence = origin.feed_sequence;
         let tenant = origin.tenant.or(self.default_tenant).ok_or(NoTenant { feed_sequence })?;
         let kept = beginning.get(..KEPT_BYTES_MAX).unwrap_or(beginning);
@@ -258,7 +303,7 @@ impl InteractionDecoder {
         let mut personal = Vec::with_capacity(kept.len() + 64);
         encode_personal(&Personal { bytes: Some(kept.to_vec()), note, ..Personal::default() }, &mut personal);
         let facts = Quarantined {
-            message: self.hasher.rejected(tenant, beginning),
+            message: self.hasher.rejected(tenant, key),
             code: Text::from(fault.code),
             path: Text::from(fault.path.as_str()),
             message_text: Text::from(fault.message.as_str()),

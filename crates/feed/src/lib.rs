@@ -11,6 +11,8 @@ pub mod limits;
 
 pub mod decoder;
 
+pub mod segment;
+
 pub mod source;
 
 pub mod mapping;

@@ -221,7 +221,7 @@ impl Mapping {
 }
 
 /// `129.5` with two digits is 12950. The sign may be `-`; separators of thousands are refused.
-fn major_to_minor(text: &str, digits: u32) -> Option<i64> {
+pub(crate) fn major_to_minor(text: &str, digits: u32) -> Option<i64> {
     let (negative, number) = text.strip_prefix('-').map_or((false, text), |number| (true, number));
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     let plain = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
