@@ -54,6 +54,19 @@ pub enum Call {
 }
 
 impl Call {
+    /// The word of the call, in a message's `type` and in addresses.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Track => "track",
+            Self::Identify => "identify",
+            Self::Page => "page",
+            Self::Screen => "screen",
+            Self::Group => "group",
+            Self::Alias => "alias",
+        }
+    }
+
     /// The call of a message's `type`, or of the last part of an address; `None` for a word that is none.
     #[must_use]
     pub fn named(word: &str) -> Option<Self> {
@@ -86,6 +99,23 @@ impl<'a> Message<'a> {
     #[must_use]
     pub const fn new(call: Call, bytes: &'a [u8]) -> Self {
         Self { call: Some(call), bytes, context: None, sent_at: None }
+    }
+
+    /// A batch with nothing but this message, which [`read_batch`] reads again.
+    #[must_use]
+    pub fn as_batch(&self) -> Vec<u8> {
+        let mut batch = Vec::with_capacity(self.size() + 64);
+        batch.extend_from_slice(b"{\"batch\":[");
+        batch.extend_from_slice(self.bytes);
+        batch.push(b']');
+        for (name, json) in [("context", self.context), ("sentAt", self.sent_at)] {
+            if let Some(json) = json {
+                batch.extend_from_slice(format!(",\"{name}\":").as_bytes());
+                batch.extend_from_slice(json.as_bytes());
+            }
+        }
+        batch.push(b'}');
+        batch
     }
 
     /// Its bytes, without what its batch says.

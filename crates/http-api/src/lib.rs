@@ -17,6 +17,8 @@ mod answer;
 
 mod events;
 
+mod segment;
+
 mod leads;
 
 mod acts;

@@ -26,7 +26,7 @@ use crate::answer::POSITION_HEADER;
 use crate::options::ApiOptions;
 use crate::problem::Problem;
 use crate::state::Api;
-use crate::{acts, changes, events, health, leads, observe, orphans, policies, quarantine, visitors};
+use crate::{acts, changes, events, health, leads, observe, orphans, policies, quarantine, segment, visitors};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -111,6 +111,7 @@ pub fn router(api: Api) -> Router {
     let document = description.clone();
     let (timed, _) = routes_of_api().split_for_parts();
     let timed = timed
+        .merge(segment::routes())
         .route("/openapi.json", axum::routing::get(|| async move { Json(document) }))
         .layer(middleware::from_fn_with_state(options.request_timeout, time_limit));
     let (streams, _) = OpenApiRouter::new().routes(routes!(changes::stream)).split_for_parts();

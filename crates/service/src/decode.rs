@@ -3,9 +3,10 @@
 use std::sync::mpsc::{Receiver, SyncSender};
 
 use engine::Tenant;
+use feed::segment;
 use feed::{ClockCorrection, Entry, InteractionDecoder, Limits, NoTenant, Origin, TenantRules};
 use lead_domain::TenantId;
-use proto_events::cloud_event::Fault;
+use proto_events::cloud_event::{Fault, code};
 use proto_events::command_document::CommandDocument;
 use tokio::sync::mpsc;
 
@@ -126,6 +127,21 @@ impl Decoder {
                 };
                 decoder.decode_binary(&event, origin, input.received_at)
             }
+            Form::Segment(Some(call)) => {
+                decoder.decode_segment(&segment::Message::new(*call, &input.bytes), origin, input.received_at)
+            }
+            Form::Segment(None) => match segment::read_batch(&input.bytes, 1).map(|batch| batch.messages) {
+                Ok(messages) if !messages.is_empty() => messages
+                    .iter()
+                    .map(|message| decoder.decode_segment(message, origin, input.received_at))
+                    .next_back()
+                    .unwrap_or(Err(NoTenant { feed_sequence: input.feed_sequence })),
+                Ok(_) => {
+                    let fault = Fault::new("batch", code::MISSING_FIELD, "The field is missing or empty.");
+                    decoder.reject_input(&input.bytes, fault, origin, input.received_at)
+                }
+                Err(fault) => decoder.reject_input(&input.bytes, fault, origin, input.received_at),
+            },
         };
         // An event that names no tenant, where the transport doesn't know one either, is nobody's.
         entry.or_else(|_| {

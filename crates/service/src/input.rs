@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use compact_str::CompactString;
 use engine::{Answer, Outcome};
+use feed::segment::Call;
 use lead_domain::Time;
 
 use crate::command::CommandError;
@@ -41,6 +42,8 @@ pub enum Form {
         /// What the data is.
         content_type: Option<String>,
     },
+    /// A message of Segment's SDKs: one call, or for `None` a batch of one.
+    Segment(Option<Call>),
     /// A command document.
     Command,
 }

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
+use feed::segment::Call;
 use http_api::Inlet;
 use jetstream::{Headers, Outgoing, PublishError, Publisher, Subject};
 use service::{Form, RawInput, Receipt, ServiceError};
@@ -17,12 +18,19 @@ const CHANNEL: &str = "http";
 const WINDOW: usize = 1_000;
 const CONTENT_TYPE: &str = "content-type";
 const STRUCTURED: &str = "application/cloudevents+json";
+/// Around the kind of a message of Segment's SDKs, in its content type.
+const SEGMENT_PREFIX: &str = "application/vnd.segment.";
+const SEGMENT_SUFFIX: &str = "+json";
+const SEGMENT_BATCH: &str = "batch";
 /// In front of the names of CloudEvents attributes.
 const ATTRIBUTE_PREFIX: &str = "ce-";
 
 /// How the headers of a message say that it is to be read.
 pub(super) fn form_of(headers: &Headers) -> Form {
     let content_type = headers.get(CONTENT_TYPE);
+    if let Some(kind) = content_type.and_then(segment_kind) {
+        return Form::Segment(Call::named(kind));
+    }
     if headers.get("ce-id").is_none() && headers.get("ce-specversion").is_none() {
         return Form::Structured;
     }
@@ -32,6 +40,11 @@ pub(super) fn form_of(headers: &Headers) -> Form {
         start.eq_ignore_ascii_case(ATTRIBUTE_PREFIX).then(|| (attribute.to_ascii_lowercase(), value.to_owned()))
     });
     Form::Binary { attributes: attributes.collect(), content_type: content_type.map(ToOwned::to_owned) }
+}
+
+/// The kind of a message of Segment's SDKs that went through the feed.
+fn segment_kind(content_type: &str) -> Option<&str> {
+    content_type.strip_prefix(SEGMENT_PREFIX)?.strip_suffix(SEGMENT_SUFFIX)
 }
 
 /// Publishes inputs to the feed and waits for what became of them.
@@ -93,13 +106,17 @@ fn message(input: RawInput, request: &str) -> Result<Outgoing, ServiceError> {
     let tenant = input.tenant.as_deref().unwrap_or_default();
     let subject = match &input.form {
         Form::Command => Subject::Command { tenant },
-        Form::Structured | Form::Binary { .. } => Subject::Interaction { tenant, channel: CHANNEL },
+        Form::Structured | Form::Binary { .. } | Form::Segment(_) => Subject::Interaction { tenant, channel: CHANNEL },
     };
     let subject = subject.to_published();
     let subject = subject.map_err(|error| ServiceError::Unpublished { reason: error.to_string() })?;
     let mut headers = vec![(REQUEST_HEADER.to_owned(), request.to_owned())];
     match input.form {
         Form::Command => headers.push((CONTENT_TYPE.to_owned(), "application/json".to_owned())),
+        Form::Segment(call) => {
+            let kind = call.map_or(SEGMENT_BATCH, Call::name);
+            headers.push((CONTENT_TYPE.to_owned(), format!("{SEGMENT_PREFIX}{kind}{SEGMENT_SUFFIX}")));
+        }
         Form::Structured => headers.push((CONTENT_TYPE.to_owned(), STRUCTURED.to_owned())),
         Form::Binary { attributes, content_type } => {
             headers.extend(content_type.map(|content_type| (CONTENT_TYPE.to_owned(), content_type)));
