@@ -85,7 +85,6 @@ fn a_binary_event_is_its_structured_form() {
 type Case<'a> = (&'a str, Vec<(&'a str, &'a str)>, Option<&'a str>, &'a [u8], &'a str, &'a str);
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "one row a fault")]
 fn every_bad_binary_event_has_its_code_and_can_be_tried_again() {
     let json = Some("application/json");
     let cases: [Case<'_>; 15] = [
