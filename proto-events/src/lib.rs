@@ -13,6 +13,8 @@ pub mod policy_document;
 
 pub mod lead_event;
 
+pub mod asyncapi;
+
 pub mod stored;
 
 pub mod raw_object;
