@@ -12,6 +12,7 @@ pub(crate) mod nats;
 mod outgoing;
 mod signals;
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +33,6 @@ use self::outgoing::Deliveries;
 use crate::cli::{NatsArgs, ServeArgs};
 use crate::failure::UsageError;
 use crate::folder::Folder;
-use crate::output::line;
 use crate::settings::Settings;
 
 /// Threads for requests: they hand their work to the stages, which have threads of their own.
@@ -126,7 +126,7 @@ async fn serve(
     };
     let listener = listener::Listener::bind(args)?;
     let address = Address::write(&settings.data, &listener.url())?;
-    announce(&listener.url(), is_open)?;
+    announce(&listener.url(), is_open);
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     let http = listener.serve(http_api::router(api), stopping.clone());
     let mut feeding = feed.task;
@@ -181,15 +181,17 @@ impl Feed {
     }
 }
 
-fn announce(url: &str, is_open: bool) -> anyhow::Result<()> {
-    line(format_args!("listening on {url}"))?;
-    line(format_args!("  {url}/docs          the API, to read and to try"))?;
-    line(format_args!("  {url}/v1/leads      the leads"))?;
+/// Says where it listens. Whoever started the service may not read it to the end, and that must not end the service.
+fn announce(url: &str, is_open: bool) {
+    let mut text = format!(
+        "listening on {url}\n  {url}/docs          the API, to read and to try\n  {url}/v1/leads      the leads\n"
+    );
     if is_open {
-        line("no API key was made, so whoever reaches this machine's loopback address may do everything")?;
+        text.push_str("no API key was made, so whoever reaches this machine's loopback address may do everything\n");
     }
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     tracing::info!(url, "serving");
-    Ok(())
 }
 
 async fn upkeep(metrics: PrometheusHandle) {
