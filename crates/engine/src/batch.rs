@@ -133,6 +133,18 @@ impl FreshBatch {
         Self { written, records, events }
     }
 
+    /// How many records it has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.written.len()
+    }
+
+    /// Whether it has none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.written.is_empty()
+    }
+
     /// The records, in log order.
     pub fn records(&self) -> impl Iterator<Item = FreshRecord<'_>> {
         self.written.iter().zip(&self.records).map(|((header, chain), record)| FreshRecord {

@@ -16,7 +16,7 @@ use crate::library::Library;
 use crate::options::{EngineOptions, Parts};
 use crate::registry::{Adopted, PolicyVersion, Registry, Tenant, clock_key, policy_key, policy_value, stored_version};
 use crate::roots::is_root_position;
-use crate::writer::Writer;
+use crate::writer::{FreshRecords, Writer};
 
 /// What became of an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,6 +170,15 @@ impl Engine {
     /// When writing has failed.
     pub fn follow(&self, appends_queued_max: usize) -> Result<Receiver<Vec<FreshBatch>>, EngineError> {
         self.writer.follow(appends_queued_max)
+    }
+
+    /// Hands over records as [`Engine::follow`] does, but waits for nobody: a follower with `waiting_max` records that it
+    /// has not taken yet misses appends, and finds them in the log.
+    ///
+    /// # Errors
+    /// When writing has failed.
+    pub fn follow_loosely(&self, waiting_max: usize) -> Result<FreshRecords, EngineError> {
+        self.writer.follow_loosely(waiting_max)
     }
 
     /// Ends [`Engine::follow`]: the follower gets what is left, and then nothing more.

@@ -40,3 +40,4 @@ pub use quarantine::{Quarantine, QuarantineState};
 pub use registry::{Adopted, PolicyVersion, Tenant};
 pub use timeline::{TimelineEntry, TimelineQuery};
 pub use verify::{Finding, Verification};
+pub use writer::FreshRecords;

@@ -4,9 +4,10 @@
 //! sync among thousands of records. After any failure it stops for good, because what is durable is unknown then.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use event_log::{Batch, Chain, Head, Header, Record, RecordKind};
 use key_vault::{KeySlot, SEAL_OVERHEAD, SubjectKey, VaultError};
@@ -31,7 +32,57 @@ enum Order {
     /// Answer once everything before is durable.
     Flush(SyncSender<Result<(), EngineError>>),
     /// From here on, hand over what has become durable, or stop doing so.
-    Follow(Option<SyncSender<Vec<FreshBatch>>>),
+    Follow(Option<Follower>),
+}
+
+/// Who gets what has become durable.
+enum Follower {
+    /// One for whom the writer waits.
+    Awaited(SyncSender<Vec<FreshBatch>>),
+    /// One that misses what it has no room for.
+    Loose(LooseFollower),
+}
+
+struct LooseFollower {
+    records: Sender<Vec<FreshBatch>>,
+    /// Records that were sent and not yet taken.
+    waiting: Arc<AtomicUsize>,
+    waiting_max: usize,
+}
+
+impl Follower {
+    /// Hands over; `false` when nobody follows any more.
+    fn hand_over(&self, fresh: Vec<FreshBatch>) -> bool {
+        match self {
+            Self::Awaited(sender) => sender.send(fresh).is_ok(),
+            Self::Loose(LooseFollower { records, waiting, waiting_max }) => {
+                let count: usize = fresh.iter().map(FreshBatch::len).sum();
+                if waiting.load(Ordering::Acquire).saturating_add(count) > *waiting_max {
+                    return true;
+                }
+                waiting.fetch_add(count, Ordering::AcqRel);
+                records.send(fresh).is_ok()
+            }
+        }
+    }
+}
+
+/// What has become durable, for a follower that may miss some of it.
+pub struct FreshRecords {
+    records: Receiver<Vec<FreshBatch>>,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl FreshRecords {
+    /// The next appends, waiting for them at most so long.
+    ///
+    /// # Errors
+    /// When nothing came, or nothing can come any more.
+    pub fn next(&self, limit: Duration) -> Result<Vec<FreshBatch>, RecvTimeoutError> {
+        let fresh = self.records.recv_timeout(limit)?;
+        self.waiting.fetch_sub(fresh.iter().map(FreshBatch::len).sum(), Ordering::AcqRel);
+        Ok(fresh)
+    }
 }
 
 /// The handle of the writer thread.
@@ -87,8 +138,18 @@ impl Writer {
     /// that has gone doesn't.
     pub(crate) fn follow(&self, appends_queued_max: usize) -> Result<Receiver<Vec<FreshBatch>>, EngineError> {
         let (sender, records) = sync_channel(appends_queued_max);
-        self.send(Order::Follow(Some(sender)))?;
+        self.send(Order::Follow(Some(Follower::Awaited(sender))))?;
         Ok(records)
+    }
+
+    /// Hands over every record from here on, once it is durable, as long as no more than so many wait to be taken. One
+    /// that doesn't keep up misses appends, and finds them in the log.
+    pub(crate) fn follow_loosely(&self, waiting_max: usize) -> Result<FreshRecords, EngineError> {
+        let (sender, records) = channel();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let follower = LooseFollower { records: sender, waiting: Arc::clone(&waiting), waiting_max };
+        self.send(Order::Follow(Some(Follower::Loose(follower))))?;
+        Ok(FreshRecords { records, waiting })
     }
 
     /// Ends [`Writer::follow`].
@@ -124,7 +185,7 @@ struct Scribe {
     facts: Vec<u8>,
     personal: Vec<u8>,
     batch: Batch,
-    follower: Option<SyncSender<Vec<FreshBatch>>>,
+    follower: Option<Follower>,
     /// What the follower gets after the append under way.
     fresh: Vec<FreshBatch>,
 }
@@ -199,7 +260,7 @@ impl Scribe {
     /// Gives the follower what has just become durable.
     fn hand_over(&mut self) {
         let Some(follower) = &self.follower else { return };
-        if follower.send(std::mem::take(&mut self.fresh)).is_err() {
+        if !follower.hand_over(std::mem::take(&mut self.fresh)) {
             self.follower = None;
         }
     }

@@ -190,6 +190,18 @@ impl<P: Projection> Projector<P> {
         taken
     }
 
+    /// Commits what [`Projector::take_fresh`] has taken. Returns the new checkpoint.
+    ///
+    /// # Errors
+    /// When the model's store fails. The model stands at its checkpoint then.
+    pub fn commit_fresh(&mut self) -> Result<LogPosition, ProjectorError> {
+        let done = self.commit().and_then(|()| self.settle());
+        if done.is_err() {
+            self.discard();
+        }
+        done.map(|()| self.committed.position)
+    }
+
     /// The last record in the model.
     #[must_use]
     pub const fn checkpoint(&self) -> LogPosition {

@@ -3,18 +3,27 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use engine::{FreshBatch, FreshRecord, FreshRecords};
 use event_log::{EventLog, LogPosition};
 pub use listing::ListingError;
 use listing::{Listing, ListingReader};
-use projector::Projector;
+use projector::{Projector, ProjectorError, Recorded};
 use tokio::sync::{Semaphore, watch};
 
 use crate::handle::{ServiceError, ServiceHandle};
 
 /// How often a wait for records looks whether the service stops.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// The longest rest between two commits, as long as they are small.
+const REST_MAX: Duration = Duration::from_millis(80);
+/// From so many records on a commit is a large one: freshness gives way to throughput.
+const LARGE_RECORDS: usize = 8_192;
+/// The longest rest behind a large commit.
+const LARGE_REST_MAX: Duration = Duration::from_secs(1);
+/// Records that may wait for the listing in memory; one that is further behind reads the log.
+pub(crate) const FRESH_MAX: usize = 65_536;
 /// How long a listing that failed is left alone before it is tried again.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
@@ -29,45 +38,108 @@ pub struct ListingState {
     pub error: Option<String>,
 }
 
-/// Follows the log until `stop`, and then once more.
-pub(crate) fn follow(
-    mut projector: Projector<Listing>,
-    log: &Arc<dyn EventLog>,
-    state: &watch::Sender<ListingState>,
-    stop: &AtomicBool,
-) {
-    loop {
-        let stopping = stop.load(Ordering::Acquire);
-        let head = log.head().position;
-        match projector.catch_up(head, &mut |_| {}) {
-            Ok(position) => {
-                state.send_replace(ListingState { position, is_ready: true, error: None });
-                metrics::gauge!("leadfold_listing_position_records").set(position.0 as f64);
+/// The thread that keeps the listing up to date.
+///
+/// It takes records from the writer's memory as they become durable, and from the log what it missed there.
+pub(crate) struct Follower {
+    pub(crate) projector: Projector<Listing>,
+    pub(crate) log: Arc<dyn EventLog>,
+    pub(crate) fresh: FreshRecords,
+    pub(crate) state: watch::Sender<ListingState>,
+    pub(crate) stop: Arc<AtomicBool>,
+}
+
+impl Follower {
+    /// Follows until it is told to stop, and then to the end of the log.
+    pub(crate) fn run(mut self) {
+        let mut behind = true;
+        while !self.stop.load(Ordering::Acquire) {
+            let followed = if behind { self.catch_up() } else { self.take_fresh() };
+            behind = followed.is_err();
+            if let Err(error) = followed {
+                self.failed(&error);
+                self.pause();
             }
-            Err(error) => {
-                let error = with_causes(&error);
-                tracing::error!(error, "the listing doesn't follow; what is recorded is safe");
-                state.send_modify(|state| state.error = Some(error));
-                if stopping {
-                    return;
+        }
+        if let Err(error) = self.catch_up() {
+            self.failed(&error);
+        }
+    }
+
+    /// Takes everything from the log.
+    fn catch_up(&mut self) -> Result<(), ProjectorError> {
+        let head = self.log.head().position;
+        let position = self.projector.catch_up(head, &mut |_| {})?;
+        self.shows(position);
+        Ok(())
+    }
+
+    /// Takes what has just become durable, and commits it.
+    ///
+    /// A commit costs about the same for one change of a lead as for several, so after a long one the next waits as long:
+    /// under load that writes each row less often, and without load there is nothing to wait for.
+    fn take_fresh(&mut self) -> Result<(), ProjectorError> {
+        let mut rest = Duration::ZERO;
+        while !self.stop.load(Ordering::Acquire) {
+            let until = Instant::now() + rest;
+            let mut wait = LOOK_EVERY;
+            let mut records = 0;
+            while let Ok(batches) = self.fresh.next(wait) {
+                self.take(&batches)?;
+                records += batches.iter().map(FreshBatch::len).sum::<usize>();
+                wait = until.saturating_duration_since(Instant::now());
+            }
+            if records == 0 {
+                // What was missed, and nothing came behind it.
+                if self.projector.checkpoint() < self.log.head().position {
+                    self.catch_up()?;
                 }
-                pause(stop);
+                rest = Duration::ZERO;
                 continue;
             }
+            let started = Instant::now();
+            let position = self.projector.commit_fresh()?;
+            rest = rest_after(records, started.elapsed());
+            self.shows(position);
         }
-        if stopping {
-            return;
+        Ok(())
+    }
+
+    fn take(&mut self, batches: &[FreshBatch]) -> Result<(), ProjectorError> {
+        for record in batches.iter().flat_map(FreshBatch::records) {
+            let FreshRecord { header, chain, events, .. } = record;
+            let decoding =
+                |source| ProjectorError::Decode { projection: Listing::NAME, position: header.position, source };
+            let opened = record.open().map_err(decoding)?;
+            let recorded = Recorded { header, input: opened.input(), events, personal: opened.personal() };
+            self.projector.take_fresh(&recorded, chain)?;
         }
-        log.wait_beyond(projector.checkpoint(), LOOK_EVERY);
+        Ok(())
+    }
+
+    fn shows(&self, position: LogPosition) {
+        self.state.send_replace(ListingState { position, is_ready: true, error: None });
+        metrics::gauge!("leadfold_listing_position_records").set(position.0 as f64);
+    }
+
+    fn failed(&self, error: &ProjectorError) {
+        let error = with_causes(error);
+        tracing::error!(error, "the listing doesn't follow; what is recorded is safe");
+        self.state.send_modify(|state| state.error = Some(error));
+    }
+
+    fn pause(&self) {
+        let mut left = RETRY_AFTER;
+        while left > Duration::ZERO && !self.stop.load(Ordering::Acquire) {
+            std::thread::sleep(LOOK_EVERY);
+            left = left.saturating_sub(LOOK_EVERY);
+        }
     }
 }
 
-fn pause(stop: &AtomicBool) {
-    let mut left = RETRY_AFTER;
-    while left > Duration::ZERO && !stop.load(Ordering::Acquire) {
-        std::thread::sleep(LOOK_EVERY);
-        left = left.saturating_sub(LOOK_EVERY);
-    }
+/// How long to rest behind a commit that took so long.
+fn rest_after(records: usize, took: Duration) -> Duration {
+    if records >= LARGE_RECORDS { (took * 4).min(LARGE_REST_MAX) } else { took.min(REST_MAX) }
 }
 
 /// An error and its causes, as one sentence.

@@ -35,4 +35,4 @@ pub use followed::{ListingError, ListingState};
 pub use handle::{ServiceError, ServiceHandle, TenantView};
 pub use input::{EventReceipt, Form, RawInput, Reason, Receipt, Watermark};
 pub use options::ServiceOptions;
-pub use service::Service;
+pub use service::{Service, StartError};

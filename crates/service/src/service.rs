@@ -1,5 +1,6 @@
 //! The stages, started and brought to rest.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, RwLock, mpsc};
@@ -8,12 +9,13 @@ use std::thread::JoinHandle;
 use engine::{Engine, EngineError};
 use listing::Listing;
 use projector::Projector;
+use thiserror::Error;
 use tokio::sync::{Semaphore, watch};
 
 use crate::answers;
 use crate::decide::Decider;
 use crate::decode::{self, DecoderSource, rules};
-use crate::followed::{self, ListingState, Readers, with_causes};
+use crate::followed::{FRESH_MAX, Follower, ListingState, Readers, with_causes};
 use crate::handle::{ServiceHandle, Shared, Work};
 use crate::options::ServiceOptions;
 
@@ -21,6 +23,22 @@ use crate::options::ServiceOptions;
 const CALLS_QUEUED_MAX: usize = 4_096;
 /// Decoded calls that may wait for the decider: enough to keep it busy.
 const JOBS_QUEUED_MAX: usize = 64;
+
+/// Why the stages could not be started.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The system gives no thread.
+    #[error("start a thread")]
+    Thread(#[from] io::Error),
+    /// The engine has failed already.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+/// A thread whose name shows in the system's lists.
+fn spawn<T: Send + 'static>(name: &str, run: impl FnOnce() -> T + Send + 'static) -> io::Result<JoinHandle<T>> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(run)
+}
 
 /// A running engine: its threads.
 pub struct Service {
@@ -35,8 +53,16 @@ pub struct Service {
 
 impl Service {
     /// Starts the stages around an engine and the projector of its listing in the folder `data`.
-    #[must_use]
-    pub fn start(engine: Engine, projector: Projector<Listing>, data: PathBuf, options: ServiceOptions) -> Self {
+    ///
+    /// # Errors
+    /// When the system gives no threads.
+    pub fn start(
+        engine: Engine,
+        projector: Projector<Listing>,
+        data: PathBuf,
+        options: ServiceOptions,
+    ) -> Result<Self, StartError> {
+        let fresh = engine.follow_loosely(FRESH_MAX)?;
         let log = engine.parts().log.clone();
         let shared = Arc::new(Shared {
             options,
@@ -69,10 +95,10 @@ impl Service {
         let (listing_state, listing) = watch::channel(state);
         let stop_listing = Arc::new(AtomicBool::new(false));
         let source = source();
-        let decoder = std::thread::spawn(move || decode::run(calls, &jobs, &renewals, &source, known));
+        let decoder = spawn("decode", move || decode::run(calls, &jobs, &renewals, &source, known))?;
         let decider = {
             let shared = Arc::clone(&shared);
-            std::thread::spawn(move || {
+            spawn("decide", move || {
                 let run = decider.run(&decoded);
                 if let Err(error) = &run {
                     // Said before the queue is closed, so that whoever waits learns why.
@@ -82,18 +108,19 @@ impl Service {
                 shared.room.close();
                 ended_now.send_replace(true);
                 run
-            })
+            })?
         };
         let answers = {
             let log = log.clone();
-            std::thread::spawn(move || answers::run(&completed, &log, &failed))
+            spawn("answers", move || answers::run(&completed, &log, &failed))?
         };
         let follower = {
             let stop = Arc::clone(&stop_listing);
-            std::thread::spawn(move || followed::follow(projector, &log, &listing_state, &stop))
+            let follower = Follower { projector, log, fresh, state: listing_state, stop };
+            spawn("listing", move || follower.run())?
         };
         let handle = ServiceHandle { queue, shared, listing };
-        Self { handle, decoder, decider, answers, listing: follower, stop_listing, ended }
+        Ok(Self { handle, decoder, decider, answers, listing: follower, stop_listing, ended })
     }
 
     /// The way to it.
