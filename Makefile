@@ -7,6 +7,7 @@
 
 CARGO_FLAGS ?= --locked
 DATA ?= leadfold-data
+LISTEN ?= 127.0.0.1:8080
 LEADFOLD := $(or $(CARGO_TARGET_DIR),target)/release/leadfold
 CARGO_SCOPE := --workspace --release $(CARGO_FLAGS)
 
@@ -29,26 +30,35 @@ build: setup ## Build the program
 	$(call heading,Build)
 	cargo build $(CARGO_SCOPE)
 
-run: build ## Build, import the example shop, and list its leads
+run: build ## Build, import the last weeks of a made-up shop, and serve its leads
 	$(call heading,Data folder)
-	@if [ -e '$(DATA)' ]; then echo '$(DATA) is there and is kept: what it holds already is not recorded again.'; \
-	else echo '$(DATA) is new.'; fi
+	@if [ -e '$(DATA)' ]; then echo '$(DATA) is there and is kept.'; else echo '$(DATA) is new.'; fi
 	$(call heading,Policy)
 	$(LEADFOLD) --data '$(DATA)' policy adopt examples/shop/policy.toml
 	$(call heading,Interactions)
-	$(LEADFOLD) --data '$(DATA)' import examples/shop/interactions.ndjson
+	@if [ -e '$(DATA)/sample' ]; then echo 'The sample was imported before.'; else \
+	set -ex; $(LEADFOLD) generate --visitors 500 --interactions 3000 --seed 42 --days 28 \
+		--start "$$(date -u -d '29 days ago' +%FT00:00:00Z)" -o '$(DATA)/sample.ndjson'; \
+	$(LEADFOLD) --data '$(DATA)' import '$(DATA)/sample.ndjson'; touch '$(DATA)/sample'; fi
 	$(call heading,Leads)
 	$(LEADFOLD) --data '$(DATA)' leads --limit 10
-	$(call heading,What to try next)
+	$(call heading,Service)
+	@echo 'Open http://$(LISTEN)/docs in a browser, or in another terminal:'
+	@echo '  curl "http://$(LISTEN)/v1/leads?status=open&limit=3"'
 	@echo '  $(LEADFOLD) --data $(DATA) lead ID --timeline   # why a lead is as it is; take an ID from the list'
-	@echo '  $(LEADFOLD) --data $(DATA) leads --status open --json'
-	@echo '  $(LEADFOLD) --data $(DATA) orphans              # interactions that no lead could take'
-	@echo '  $(LEADFOLD) --data $(DATA) verify               # check the log, and that it gives these leads'
-	@echo '  $(LEADFOLD) --help'
+	@echo '  examples/shop/send.sh http://$(LISTEN)          # one more visit, and what it led to'
+	@echo 'Ctrl-C stops it; nothing is lost. LISTEN=address takes another place.'
+	$(LEADFOLD) --data '$(DATA)' serve --listen '$(LISTEN)'
 
-bench: build ## Measure an import beside the machine's ceilings (some minutes)
+bench: build setup-tests ## Measure import, feed, HTTP and latency beside the machine's ceilings (a quarter of an hour)
 	$(call heading,Import and its ceilings)
 	$(dir $(LEADFOLD))benches --leadfold $(LEADFOLD)
+	$(call heading,A service fed by NATS)
+	$(dir $(LEADFOLD))benches --leadfold $(LEADFOLD) --what feed
+	$(call heading,A service fed over HTTP)
+	$(dir $(LEADFOLD))benches --leadfold $(LEADFOLD) --what http
+	$(call heading,From an interaction to the listing)
+	$(dir $(LEADFOLD))benches --leadfold $(LEADFOLD) --what latency
 
 test: format-check clippy unit-tests doc-tests docs supply-chain ## Run every check; the first failure stops
 	$(call heading,All checks passed)
