@@ -203,7 +203,7 @@ fn result(receipt: &Receipt) -> EventResult {
 }
 
 /// Adds what was decided about each event.
-async fn add_decided(api: &Api, results: &mut Vec<EventResult>) -> Result<(), Problem> {
+async fn add_decided(api: &Api, results: &mut [EventResult]) -> Result<(), Problem> {
     let positions: Vec<u64> = results.iter().map(|result| result.position).collect();
     let read = move |engine: &mut engine::Engine| {
         let read = |position: &u64| engine.read_entry(LogPosition(*position)).map(|entry| entry.facts.events);

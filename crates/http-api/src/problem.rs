@@ -240,7 +240,23 @@ impl Problem {
             Refusal::UnknownCloseReason { .. } | Refusal::UnknownLeadType { .. } | Refusal::InactiveLeadType { .. } => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, refusal.code(), "The policy doesn't allow this", detail)
             }
-            other => Self::new(StatusCode::CONFLICT, other.code(), "It does not fit to how things stand", detail),
+            Refusal::LeadClosed { .. }
+            | Refusal::LeadOpen { .. }
+            | Refusal::SameLeadType { .. }
+            | Refusal::OrderCounted { .. }
+            | Refusal::NoConversion { .. }
+            | Refusal::AlreadyAdopted { .. }
+            | Refusal::SameLead { .. }
+            | Refusal::InteractionConverted { .. }
+            | Refusal::OtherVisitor { .. }
+            | Refusal::SameVisitor { .. }
+            | Refusal::DifferentCustomers { .. }
+            | Refusal::NotMerged { .. }
+            | Refusal::NotSuspected { .. }
+            | Refusal::TooManyLeads { .. }
+            | Refusal::TooManyMembers { .. } => {
+                Self::new(StatusCode::CONFLICT, refusal.code(), "It does not fit to how things stand", detail)
+            }
         }
     }
 }

@@ -138,7 +138,7 @@ pub(crate) fn pairs(query: Option<&str>) -> Result<Vec<(String, String)>, Proble
 
 /// Takes `min_position` out of a query.
 pub(crate) fn take_min_position(pairs: &mut Vec<(String, String)>) -> Result<Option<u64>, Problem> {
-    Ok(take(pairs, "min_position").map(|value| whole("min_position", &value)).transpose()?)
+    take(pairs, "min_position").map(|value| whole("min_position", &value)).transpose()
 }
 
 /// Takes a parameter out of a query; the last one of several counts.

@@ -143,7 +143,7 @@ pub(crate) enum FeedCommand {
         #[arg(long, value_name = "SEQUENCE")]
         from: Option<u64>,
         #[command(flatten)]
-        nats: NatsArgs,
+        nats: Box<NatsArgs>,
     },
 }
 

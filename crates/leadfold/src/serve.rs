@@ -107,10 +107,10 @@ async fn serve(
     let mut deliveries = Deliveries::new(&settings.data, handle.clone(), stopping.clone());
     let feed = Feed::open(&args.nats, handle.clone(), mark, &stopping, &feed_stopping).await?;
     if let Some(nats) = &feed.nats {
-        deliveries.to_stream(nats.publisher())?;
+        deliveries.deliver_to_stream(nats.publisher())?;
     }
     if let Some(file) = &args.webhooks {
-        deliveries.to_webhooks(file)?;
+        deliveries.deliver_to_webhooks(file)?;
     }
     let (connections, delivering) = (feed.nats.clone(), deliveries.handles());
     let api = Api {

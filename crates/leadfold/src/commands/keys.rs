@@ -19,7 +19,9 @@ pub(crate) fn run(command: &KeysCommand, settings: &Settings) -> anyhow::Result<
             let (token, record) = store.create(NewKey { role: *role, tenant, name: name.clone(), now: Utc::now() })?;
             if settings.json {
                 let mut shape = shape(&record);
-                shape["key"] = json!(token.expose());
+                if let Value::Object(fields) = &mut shape {
+                    fields.insert("key".to_owned(), json!(token.expose()));
+                }
                 return json_line(&shape);
             }
             line(token.expose())?;

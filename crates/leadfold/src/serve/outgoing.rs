@@ -66,13 +66,13 @@ impl Deliveries {
     }
 
     /// Delivers everything to the outgoing stream.
-    pub(crate) fn to_stream(&mut self, publisher: Publisher) -> anyhow::Result<()> {
+    pub(crate) fn deliver_to_stream(&mut self, publisher: Publisher) -> anyhow::Result<()> {
         let filter = EventFilter { tenants: Only::All, events: Only::All };
         self.start(STREAM, filter, StartAt::Beginning, StreamDestination { publisher })
     }
 
     /// Delivers to the webhooks of a file.
-    pub(crate) fn to_webhooks(&mut self, file: &Path) -> anyhow::Result<()> {
+    pub(crate) fn deliver_to_webhooks(&mut self, file: &Path) -> anyhow::Result<()> {
         let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
         let wrong = |error: toml::de::Error| UsageError(format!("{}: {}", file.display(), error.message()));
         let webhooks: WebhookFile = toml::from_str(&text).map_err(wrong)?;
@@ -81,12 +81,12 @@ impl Deliveries {
             if !names.insert(entry.name.clone()) {
                 bail!(UsageError(format!("{}: two destinations are named \"{}\"", file.display(), entry.name)));
             }
-            self.to_webhook(entry)?;
+            self.deliver_to_webhook(entry)?;
         }
         Ok(())
     }
 
-    fn to_webhook(&mut self, entry: WebhookEntry) -> anyhow::Result<()> {
+    fn deliver_to_webhook(&mut self, entry: WebhookEntry) -> anyhow::Result<()> {
         let mut secrets = Vec::new();
         for file in &entry.secret_files {
             let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
