@@ -2,6 +2,7 @@
 
 mod histories;
 mod ordering;
+mod requests;
 mod tampering;
 
 use std::sync::Arc;
