@@ -308,7 +308,8 @@ async def main(program, config):
         text, count = re.subn(r'(?m)^(\s*store_dir:).*$', rf'\1 "{folder}/store"', config.read_text())
         check(count == 1, f"{config} must have one line with store_dir")
         moved.write_text(text)
-        command = [program, "-c", str(moved), "-a", "127.0.0.1", "-p", str(port), "-m", str(free_port()), "-l", str(log)]
+        command = [program, "-c", str(moved), "-l", str(log)]
+        command += ["-a", "127.0.0.1", "-p", str(port), "-m", str(free_port())]
         log.touch()
         server = subprocess.Popen(command, env=environment, stderr=log.open("a"))
         try:
