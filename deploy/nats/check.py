@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
 """Shows what each user of nats-server.conf may do and may not do, on a real server.
 
-usage: check.py [--nats-server PROGRAM] [--config FILE]
+usage: check.py [--nats-server PROGRAM] [--config FILE] [--leadfold PROGRAM]
 
 Starts the server with that file (only ports and the store's folder differ), on free ports, with new keys and an empty
 store in a temporary folder, and ends it afterwards. Needs nats-server 2.12 or later, and nats-py and nkeys:
 
     python3 -m venv venv && venv/bin/pip install nats-py nkeys
     venv/bin/python check.py --nats-server /usr/local/bin/nats-server
+
+With --leadfold it also runs that program as the service's user: an interaction that the tenant's channel publishes, and
+one that comes over HTTP, must reach the tenant's application as lead events.
 
 Ends with 0 if everything was as it must be, else with 1.
 """
@@ -22,6 +25,8 @@ import socket
 import subprocess
 import sys
 import tempfile
+import urllib.request
+from datetime import datetime, timezone
 from pathlib import Path
 
 import nats
@@ -29,6 +34,7 @@ import nats.errors
 import nkeys
 
 HERE = Path(__file__).resolve().parent
+SHOP = HERE.parent.parent / "examples" / "shop"
 # The name in the server's environment, and the prefix of the user's inbox.
 USERS = {
     "provisioner": ("NKEY_PROVISIONER", "_INBOX_provisioner"),
@@ -196,7 +202,9 @@ async def service_publishes_commands_and_lead_events(users):
     await service.api("STREAM.INFO.LEADFOLD_OUT")
     check(await service.stored("leadfold.out.acme.lead-opened") == 1, "the lead event is not number 1")
     check(await service.stored("leadfold.out.other.lead-opened") == 2, "the lead event is not number 2")
+    check(await service.stored("leadfold.in.acme.http") == 5, "what comes over HTTP is not number 5")
     for subject in (
+        "leadfold.in.acme.web",
         "$JS.API.STREAM.CREATE.LEADFOLD_IN",
         "$JS.API.STREAM.UPDATE.LEADFOLD_IN",
         "$JS.API.STREAM.DELETE.LEADFOLD_IN",
@@ -247,6 +255,47 @@ async def strangers_stay_out(url):
         raise Failed("somebody without a known key was let in")
 
 
+def event(number):
+    """An interaction of a new visitor of the example shop."""
+    event = json.loads((SHOP / "interactions.ndjson").read_text().splitlines()[0])
+    event["id"] = event["data"]["visitor_id"] = f"check-{number}"
+    event["time"] = datetime.now(timezone.utc).isoformat()
+    return json.dumps(event).encode()
+
+
+async def run_leadfold(users, program, url, seed, folder):
+    """The program itself, with no more rights than the file gives it."""
+    data, key, said = Path(folder) / "data", Path(folder) / "leadfold.nk", Path(folder) / "leadfold.log"
+    key.write_text(seed)
+    key.chmod(0o600)
+    start = [program, "--data", str(data)]
+    subprocess.run(start + ["policy", "adopt", str(SHOP / "policy.toml")], check=True, stdout=subprocess.DEVNULL)
+    live = await users["acme_crm"].client.subscribe("leadfold.out.acme.>")
+    await users["acme_crm"].client.flush(timeout=PATIENCE)
+    nats_options = ["--nats", url, "--nats-nkey", str(key), "--nats-inbox-prefix", USERS["leadfold"][1]]
+    command = start + ["serve", "--listen", "127.0.0.1:0", "--nats-no-create"] + nats_options
+    with said.open("w") as log:
+        service = subprocess.Popen(command, env=os.environ | {"LEADFOLD_LOG": "info"}, stdout=log, stderr=log)
+    try:
+        await users["acme_web"].stored("leadfold.in.acme.web", event(1))
+        first = json.loads((await live.next_msg(timeout=PATIENCE * 3)).data)
+        address = (data / "address").read_text().strip()
+        headers = {"content-type": "application/cloudevents+json"}
+        request = urllib.request.Request(f"{address}/v1/events", event(2), headers)
+        answer = await asyncio.to_thread(urllib.request.urlopen, request, timeout=PATIENCE)
+        check(answer.status == 202, f"the service answered {answer.status}")
+        while json.loads((await live.next_msg(timeout=PATIENCE)).data)["type"] != first["type"]:
+            pass
+    except (nats.errors.TimeoutError, OSError) as error:
+        raise Failed(f"leadfold: {error!r}\n{said.read_text()}") from None
+    finally:
+        service.send_signal(signal.SIGTERM)
+        ended = await asyncio.to_thread(service.wait)
+    check(ended == 0, f"leadfold has ended with {ended}:\n{said.read_text()}")
+    check("may not use the subject" not in said.read_text(), f"leadfold lacks a right:\n{said.read_text()}")
+    print("ok  leadfold works with these rights")
+
+
 CHECKS = [
     provisioner_makes_what_is_needed,
     provisioner_deletes_nothing,
@@ -285,7 +334,7 @@ async def wait_until_it_listens(server, port, log):
             return
 
 
-async def run_checks(url, seeds):
+async def run_checks(url, seeds, leadfold, folder):
     await strangers_stay_out(url)
     print("ok  strangers stay out")
     users = {name: await User(name).connect(url, seeds[name]) for name in USERS}
@@ -293,12 +342,14 @@ async def run_checks(url, seeds):
         for each in CHECKS:
             await each(users)
             print("ok ", each.__name__.replace("_", " "))
+        if leadfold:
+            await run_leadfold(users, leadfold, url, seeds["leadfold"], folder)
     finally:
         for user in users.values():
             await user.client.close()
 
 
-async def main(program, config):
+async def main(program, config, leadfold=None):
     keys = {name: new_key() for name in USERS}
     environment = os.environ | {USERS[name][0]: public for name, (_, public) in keys.items()}
     seeds = {name: seed for name, (seed, _) in keys.items()}
@@ -314,7 +365,7 @@ async def main(program, config):
         server = subprocess.Popen(command, env=environment, stderr=log.open("a"))
         try:
             await asyncio.wait_for(wait_until_it_listens(server, port, log), PATIENCE * 2)
-            await run_checks(f"nats://127.0.0.1:{port}", seeds)
+            await run_checks(f"nats://127.0.0.1:{port}", seeds, leadfold, folder)
         finally:
             if server.poll() is None:
                 server.send_signal(signal.SIGTERM)
@@ -325,9 +376,10 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--nats-server", default="nats-server", metavar="PROGRAM")
     parser.add_argument("--config", default=HERE / "nats-server.conf", type=Path, metavar="FILE")
+    parser.add_argument("--leadfold", metavar="PROGRAM")
     options = parser.parse_args()
     try:
-        asyncio.run(main(options.nats_server, options.config))
+        asyncio.run(main(options.nats_server, options.config, options.leadfold))
     except (Failed, OSError, asyncio.TimeoutError, nats.errors.Error) as failure:
         print(f"FAILED  {failure or type(failure).__name__}", file=sys.stderr)
         sys.exit(1)
