@@ -209,7 +209,6 @@ fn differences(settings: &StreamSettings, info: &Info) -> Vec<Difference> {
         ("retention", format!("{:?}", found.retention), format!("{:?}", wanted.retention)),
         ("discard", format!("{:?}", found.discard), format!("{:?}", wanted.discard)),
         ("max_age", format!("{:?}", found.max_age), format!("{:?}", wanted.max_age)),
-        ("max_bytes", unlimited(found.max_bytes), unlimited(wanted.max_bytes)),
         ("max_msgs", unlimited(found.max_messages), unlimited(wanted.max_messages)),
         ("max_msgs_per_subject", unlimited(found.max_messages_per_subject), unlimited(wanted.max_messages_per_subject)),
         ("max_msg_size", unlimited(found.max_message_size.into()), unlimited(wanted.max_message_size.into())),

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use access::{KeyId, Role};
+use clap::builder::FalseyValueParser;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use lead_domain::{InteractionId, LeadId, Time, VisitorId};
 
@@ -176,7 +177,7 @@ pub(crate) struct NatsArgs {
     #[arg(long, value_name = "FILE", env = "LEADFOLD_NATS_KEY", requires = "nats_certificate")]
     pub(crate) nats_key: Option<PathBuf>,
     /// Refuse a server that offers no TLS
-    #[arg(long, env = "LEADFOLD_NATS_TLS")]
+    #[arg(long, env = "LEADFOLD_NATS_TLS", value_parser = FalseyValueParser::new())]
     pub(crate) nats_tls: bool,
     /// What the subjects of answers begin with, where users have prefixes of their own [default: _INBOX]
     #[arg(long, value_name = "PREFIX", env = "LEADFOLD_NATS_INBOX_PREFIX")]
@@ -185,7 +186,7 @@ pub(crate) struct NatsArgs {
     #[arg(long, value_name = "N", env = "LEADFOLD_NATS_REPLICAS", default_value_t = 1)]
     pub(crate) nats_replicas: usize,
     /// Only check the streams, never make them
-    #[arg(long, env = "LEADFOLD_NATS_NO_CREATE")]
+    #[arg(long, env = "LEADFOLD_NATS_NO_CREATE", value_parser = FalseyValueParser::new())]
     pub(crate) nats_no_create: bool,
 }
 

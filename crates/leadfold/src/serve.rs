@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use address::Address;
 
-use self::nats::{JetStreamInlet, Nats, Waiting};
+use self::nats::{JetStreamInlet, LateNats, Nats, Waiting};
 use self::outgoing::Deliveries;
 use crate::cli::{NatsArgs, ServeArgs};
 use crate::failure::UsageError;
@@ -105,9 +105,9 @@ async fn serve(
     let is_open = guard.is_open();
     let feed_stopping = CancellationToken::new();
     let mut deliveries = Deliveries::new(&settings.data, handle.clone(), stopping.clone());
-    let feed = Feed::open(&args.nats, handle.clone(), mark, &stopping, &feed_stopping).await?;
+    let feed = Feed::start(&args.nats, &handle, mark, &feed_stopping);
     if let Some(nats) = &feed.nats {
-        deliveries.deliver_to_stream(nats.publisher())?;
+        deliveries.deliver_to_stream(nats.clone())?;
     }
     if let Some(file) = &args.webhooks {
         deliveries.deliver_to_webhooks(file)?;
@@ -120,7 +120,7 @@ async fn serve(
         guard,
         metrics,
         ready: Arc::new(move || {
-            connections.as_ref().and_then(Nats::trouble).or_else(|| Deliveries::trouble(&delivering))
+            connections.as_ref().and_then(LateNats::trouble).or_else(|| Deliveries::trouble(&delivering))
         }),
         options: Arc::new(ApiOptions { cors_origins: args.cors_origins.clone(), ..ApiOptions::default() }),
     };
@@ -150,34 +150,38 @@ async fn serve(
 
 /// Where inputs come from besides HTTP, and the way for those of HTTP.
 struct Feed {
-    nats: Option<Nats>,
+    /// `None` for a local feed.
+    nats: Option<LateNats>,
     inlet: Arc<dyn Inlet>,
     /// Ends when it is told to, or when the feed can't go on.
     task: JoinHandle<anyhow::Result<()>>,
 }
 
 impl Feed {
-    /// Connects to the feed of the arguments and begins to read it; without one the service takes inputs directly.
-    async fn open(
-        args: &NatsArgs,
-        service: ServiceHandle,
-        mark: Option<FeedMark>,
-        stopping: &CancellationToken,
-        stop_reading: &CancellationToken,
-    ) -> anyhow::Result<Self> {
+    /// Begins to connect to the feed of the arguments and to read it; without one the service takes inputs directly.
+    ///
+    /// The service answers meanwhile, and says that it is not ready: a server that is away must not hide it.
+    fn start(args: &NatsArgs, service: &ServiceHandle, mark: Option<FeedMark>, stop: &CancellationToken) -> Self {
+        let stop = stop.clone();
         if args.nats.is_none() {
-            let stop = stop_reading.clone();
             let task = tokio::spawn(async move {
                 stop.cancelled().await;
                 Ok(())
             });
-            return Ok(Self { nats: None, inlet: Arc::new(service), task });
+            return Self { nats: None, inlet: Arc::new(service.clone()), task };
         }
-        let nats = Nats::open(args, stopping).await?;
-        let waiting = Waiting::default();
-        let inlet = Arc::new(JetStreamInlet::new(nats.publisher(), waiting.clone()));
-        let task = tokio::spawn(nats.clone().feed(service, mark, waiting, stop_reading.clone()));
-        Ok(Self { nats: Some(nats), inlet, task })
+        let (late, waiting) = (LateNats::default(), Waiting::default());
+        let inlet = Arc::new(JetStreamInlet::new(late.clone(), waiting.clone()));
+        let (args, service, connected) = (args.clone(), service.clone(), late.clone());
+        let task = tokio::spawn(async move {
+            let nats = match Nats::open(&args, &stop).await {
+                Err(_) if stop.is_cancelled() => return Ok(()),
+                opened => opened?,
+            };
+            connected.set(nats.clone());
+            nats.feed(service, mark, waiting, stop).await
+        });
+        Self { nats: Some(late), inlet, task }
     }
 }
 

@@ -83,7 +83,9 @@ fn a_refused_request_leaves_its_key_free() {
 #[test]
 fn inputs_and_requests_of_one_commit_become_durable_together_with_their_watermark() {
     let disk = Disk::new();
-    let mut engine = with_a_lead(&disk);
+    let mut engine = disk.open(1 << 20);
+    engine.adopt(POLICY).expect("a policy without faults");
+    submit(&mut engine, &[event("a", 1, 0, "page.viewed")]);
     engine.flush().expect("memory does not fail");
     let before = head(&disk);
     engine.accept(Vec::new()).expect("memory does not fail");

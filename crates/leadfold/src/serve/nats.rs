@@ -4,7 +4,7 @@ mod inlet;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use anyhow::{Context, bail};
 use engine::Engine;
@@ -66,6 +66,30 @@ pub(crate) struct Nats {
     small: Connection,
 }
 
+/// The connections of a service that answers before it has them.
+#[derive(Clone, Default)]
+pub(crate) struct LateNats {
+    found: Arc<OnceLock<Nats>>,
+}
+
+impl LateNats {
+    /// The connections, once there are some.
+    pub(crate) fn get(&self) -> Option<&Nats> {
+        self.found.get()
+    }
+
+    /// Puts the connections in place.
+    pub(crate) fn set(&self, nats: Nats) {
+        // There is one task that connects, and it does so once.
+        let _ = self.found.set(nats);
+    }
+
+    /// Why the feed can't be relied on now.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        self.get().map_or_else(|| Some("the feed is not connected yet".to_owned()), Nats::trouble)
+    }
+}
+
 impl Nats {
     /// Connects, and makes or checks the streams.
     pub(crate) async fn open(args: &NatsArgs, cancel: &CancellationToken) -> anyhow::Result<Self> {
@@ -87,7 +111,7 @@ impl Nats {
     }
 
     /// Why the feed can't be relied on now.
-    pub(crate) fn trouble(&self) -> Option<String> {
+    fn trouble(&self) -> Option<String> {
         (!self.bulk.is_connected() || !self.small.is_connected()).then(|| "the feed is not connected".to_owned())
     }
 

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
-use jetstream::{Headers, Outgoing, PublishError, Publisher};
+use jetstream::{Headers, Outgoing, PublishError};
 use lead_domain::TenantId;
 use publisher::{
     Delivery, DeliveryError, DeliveryHandle, DeliveryOptions, DeliveryState, Destination, EventFilter, FileCursors,
@@ -16,11 +17,14 @@ use service::ServiceHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::failure::UsageError;
+use crate::serve::nats::LateNats;
 
 /// The folder of the cursors, in the data folder.
 const CURSORS: &str = "cursors";
 /// The name of the stream's delivery.
 const STREAM: &str = "nats";
+/// How soon a delivery looks again whether there is a connection.
+const CONNECT_RETRY: Duration = Duration::from_millis(500);
 /// Messages that may be under way to the server.
 const WINDOW: usize = 256;
 
@@ -66,9 +70,9 @@ impl Deliveries {
     }
 
     /// Delivers everything to the outgoing stream.
-    pub(crate) fn deliver_to_stream(&mut self, publisher: Publisher) -> anyhow::Result<()> {
+    pub(crate) fn deliver_to_stream(&mut self, nats: LateNats) -> anyhow::Result<()> {
         let filter = EventFilter { tenants: Only::All, events: Only::All };
-        self.start(STREAM, filter, StartAt::Beginning, StreamDestination { publisher })
+        self.start(STREAM, filter, StartAt::Beginning, StreamDestination { nats })
     }
 
     /// Delivers to the webhooks of a file.
@@ -156,13 +160,18 @@ impl Deliveries {
 
 /// The outgoing stream.
 struct StreamDestination {
-    publisher: Publisher,
+    nats: LateNats,
 }
 
 impl Destination for StreamDestination {
     async fn deliver(&mut self, batch: &[OutgoingEvent]) -> Result<(), DeliveryError> {
+        let unconnected = || DeliveryError {
+            retry: Retry::After(CONNECT_RETRY),
+            reason: "the feed is not connected yet".to_owned(),
+        };
+        let publisher = self.nats.get().ok_or_else(unconnected)?.publisher();
         let messages = batch.iter().map(message).collect::<Vec<_>>();
-        for published in self.publisher.publish_many(messages, WINDOW).await {
+        for published in publisher.publish_many(messages, WINDOW).await {
             published.map_err(|error| failed(&error))?;
         }
         Ok(())

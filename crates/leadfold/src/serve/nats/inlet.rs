@@ -5,12 +5,12 @@ use std::pin::Pin;
 
 use feed::segment::Call;
 use http_api::Inlet;
-use jetstream::{Headers, Outgoing, PublishError, Publisher, Subject};
+use jetstream::{Headers, Outgoing, PublishError, Subject};
 use service::{Form, RawInput, Receipt, ServiceError};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::{REQUEST_HEADER, Waiting};
+use super::{LateNats, REQUEST_HEADER, Waiting};
 
 /// The channel in the subject of what came over HTTP.
 const CHANNEL: &str = "http";
@@ -49,7 +49,7 @@ fn segment_kind(content_type: &str) -> Option<&str> {
 
 /// Publishes inputs to the feed and waits for what became of them.
 pub(crate) struct JetStreamInlet {
-    publisher: Publisher,
+    nats: LateNats,
     waiting: Waiting,
 }
 
@@ -67,11 +67,13 @@ impl Drop for Expected {
 }
 
 impl JetStreamInlet {
-    pub(crate) fn new(publisher: Publisher, waiting: Waiting) -> Self {
-        Self { publisher, waiting }
+    pub(crate) const fn new(nats: LateNats, waiting: Waiting) -> Self {
+        Self { nats, waiting }
     }
 
     async fn through_the_feed(&self, inputs: Vec<RawInput>) -> Result<Vec<Receipt>, ServiceError> {
+        let unconnected = || ServiceError::Unpublished { reason: "the feed is not connected yet".to_owned() };
+        let publisher = self.nats.get().ok_or_else(unconnected)?.publisher();
         let mut expected = Vec::with_capacity(inputs.len());
         let mut messages = Vec::with_capacity(inputs.len());
         for input in inputs {
@@ -80,7 +82,7 @@ impl JetStreamInlet {
             messages.push(message(input, &request)?);
             expected.push(Expected { request, waiting: self.waiting.clone(), receipt });
         }
-        for published in self.publisher.publish_many(messages, WINDOW).await {
+        for published in publisher.publish_many(messages, WINDOW).await {
             published.map_err(|error| unpublished(&error))?;
         }
         let mut receipts = Vec::with_capacity(expected.len());
