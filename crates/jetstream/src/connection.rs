@@ -69,7 +69,7 @@ pub struct TlsFiles {
 }
 
 /// How to reach NATS.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ConnectionOptions {
     /// `nats://host:port` or `tls://host:port`, several of one cluster with commas between. User and password belong
     /// into `credentials`.
@@ -85,6 +85,18 @@ pub struct ConnectionOptions {
     pub inbox_prefix: Option<String>,
     /// How long a request or an acknowledgement may take.
     pub request_timeout: Duration,
+}
+
+impl fmt::Debug for ConnectionOptions {
+    /// Without the addresses, which may hold a password all the same.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, credentials, tls, .. } = self;
+        f.debug_struct("ConnectionOptions")
+            .field("name", name)
+            .field("credentials", credentials)
+            .field("tls", tls)
+            .finish_non_exhaustive()
+    }
 }
 
 impl ConnectionOptions {
@@ -126,12 +138,18 @@ pub enum ConnectError {
 }
 
 /// A connection that was established once and comes back by itself for ever. Clones share it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Connection {
     client: Client,
     context: Context,
     signals: Arc<Signals>,
     request_timeout: Duration,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("connected", &self.is_connected()).finish_non_exhaustive()
+    }
 }
 
 /// The server doesn't allow this user the subject.

@@ -66,7 +66,8 @@ pub struct FeedOptions {
     pub batch_messages_max: usize,
     /// The most payload of a batch, in bytes; one message may be longer.
     pub batch_bytes_max: usize,
-    /// How many bytes the server sends ahead. Must be more than the longest message of the stream.
+    /// How many bytes the server sends ahead. Should be well above the longest message of the
+    /// stream: a longer one comes only after a pause.
     pub ahead_bytes_max: usize,
     /// How often the server says that it is there. Twice this in silence is taken as the consumer's end.
     pub heartbeat: Duration,
@@ -94,6 +95,8 @@ impl Default for FeedOptions {
 
 /// Reads the stream behind `from` and hands everything to `sink`, until `cancel` is called. Without a mark it starts at
 /// the first message that the stream has.
+///
+/// Messages that a consumer can't deliver, because their headers are none, are read through the API.
 ///
 /// A batch is whatever has arrived, up to the limits; nothing waits for a batch to fill. Lost connections, restarted
 /// servers and deleted consumers are waited for and gone on from the last batch handed over. A batch handed over is not
@@ -187,7 +190,12 @@ impl Feed {
         {
             return Ok(End::Lost(loss));
         }
-        let mut reader = match self.open().await? {
+        let cancel = self.cancel.clone();
+        let opened = tokio::select! {
+            () = cancel.cancelled() => return Ok(End::Cancelled),
+            opened = self.open() => opened?,
+        };
+        let mut reader = match opened {
             Opened::Reader(reader) => reader,
             Opened::Lost(loss) => return Ok(End::Lost(loss)),
         };
@@ -238,7 +246,10 @@ impl Feed {
         let rescued = match rescue::read_on(&self.connection, &mark, &state).await {
             Ok(rescued) => rescued,
             // Without the permission the feed goes on as well as it can.
-            Err(error) => return Ok(Some(Loss::Unavailable { reason: error.to_string() })),
+            Err(error) => {
+                tracing::warn!(stream, sequence = mark.sequence, %error, "consumers got stuck, and reading singly fails");
+                return Ok(None);
+            }
         };
         if !rescued.same {
             return Err(FeedError::Diverged { stream, sequence: mark.sequence });

@@ -21,6 +21,9 @@ use crate::message::{Headers, Message};
 const EXPIRES: Duration = Duration::from_secs(30);
 /// When the server clears away a consumer that nobody asks anything of.
 const INACTIVE_THRESHOLD: Duration = Duration::from_secs(60);
+/// After so many heartbeats without a message, where some are known to be there, a consumer is given up. The server may
+/// refuse each request, for example for a message that is longer than what it may send ahead.
+const STALL_HEARTBEATS: u32 = 4;
 /// How long a clean end may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -30,6 +33,7 @@ pub(super) enum Loss {
     Reconnected,
     ConsumerDeleted,
     Silent,
+    Stalled { pending: u64 },
     Ended,
     Skipped { expected: u64, found: u64 },
     OutOfOrder { sequence: u64 },
@@ -43,6 +47,7 @@ impl fmt::Display for Loss {
             Self::Reconnected => f.write_str("the connection was established again"),
             Self::ConsumerDeleted => f.write_str("the server has deleted the consumer"),
             Self::Silent => f.write_str("nothing was heard from the server"),
+            Self::Stalled { pending } => write!(f, "{pending} messages are there and none of them comes"),
             Self::Ended => f.write_str("the subscription has ended"),
             Self::Skipped { expected, found } => write!(f, "delivery {expected} is missing before {found}"),
             Self::OutOfOrder { sequence } => write!(f, "message {sequence} came out of order"),
@@ -98,6 +103,8 @@ pub(super) struct Reader {
     delivery: u64,
     /// The last message's number.
     sequence: u64,
+    /// How many messages are known to be behind it.
+    pending: u64,
     /// What the message at the mark must be, until that is clear.
     expected: Option<Fingerprint>,
     /// Found while gathering, and still to be told.
@@ -160,6 +167,7 @@ impl Reader {
             connects_changed,
             delivery: 0,
             sequence: mark.sequence,
+            pending,
             expected,
             held: None,
         })))
@@ -188,6 +196,9 @@ impl Reader {
                             continue;
                         }
                         Err(Loss::Reconnected)
+                    }
+                    () = tokio::time::sleep(options.heartbeat * STALL_HEARTBEATS), if self.pending > 0 => {
+                        Err(Loss::Stalled { pending: self.pending })
                     }
                 },
                 // Out of the runtime's budget, which would pretend that nothing is there after 128 messages.
@@ -245,7 +256,7 @@ impl Reader {
                 return Ok(Checked::BehindGap(it));
             }
         }
-        self.sequence = sequence;
+        (self.sequence, self.pending) = (sequence, it.pending);
         Ok(Checked::Next(it))
     }
 }

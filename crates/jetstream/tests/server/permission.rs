@@ -9,6 +9,7 @@ use jetstream::{
 use nats_testbed::{NatsServer, Settings};
 use tokio_util::sync::CancellationToken;
 
+use crate::poison::Careless;
 use crate::support::{self, feed, publish, soon};
 
 /// An administrator, a reader with just what a feed needs, and a publisher of one tenant.
@@ -19,6 +20,7 @@ authorization {
     { user: reader, password: secret, permissions: {
         publish: [
           "$JS.API.STREAM.INFO.LEADFOLD_IN"
+          "$JS.API.STREAM.MSG.GET.LEADFOLD_IN"
           "$JS.API.CONSUMER.CREATE.LEADFOLD_IN.>"
           "$JS.API.CONSUMER.INFO.LEADFOLD_IN.*"
           "$JS.API.CONSUMER.MSG.NEXT.LEADFOLD_IN.*"
@@ -63,7 +65,7 @@ async fn a_missing_stream_is_told_with_the_command_that_makes_it() -> Result<()>
 }
 
 #[tokio::test]
-async fn a_reader_needs_nothing_but_its_five_subjects() -> Result<()> {
+async fn a_reader_needs_nothing_but_its_six_subjects() -> Result<()> {
     let server = server()?;
     let admin = connect(&server, "admin").await?;
     provision(&admin, &support::settings()).await?;
@@ -73,8 +75,9 @@ async fn a_reader_needs_nothing_but_its_five_subjects() -> Result<()> {
     let mark = running.mark.clone();
     running.stop().await?;
     publish(&admin, 101..=101).await?;
+    Careless::connect(&server)?.publish(b"leadfold.in.shop.web", b"NATS/1.0\r\nno colon\r\n\r\n", b"")?;
     let mut running = feed(&connect(&server, "reader").await?, mark);
-    running.until(1).await?;
+    running.until(2).await?;
     running.stop().await?;
     let error = feed(&connect(&server, "publisher").await?, None).error().await?;
     assert!(matches!(error, FeedError::Denied { .. }), "{error}");
