@@ -13,7 +13,7 @@ use async_nats::{Client, ConnectErrorKind, ConnectOptions, ServerAddr};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
-use crate::signals::{Denial, Signals};
+use crate::signals::{Counts, Denial, Signals};
 
 /// The first pause between two attempts to connect; it doubles up to [`RETRY_MAX`].
 const RETRY_FIRST: Duration = Duration::from_millis(250);
@@ -197,9 +197,9 @@ impl Connection {
 
     /// Returns once a server is connected.
     pub async fn connected(&self) {
-        let mut connects = self.connects_changed();
+        let mut counts = self.counts();
         while !self.is_connected() {
-            let _ = tokio::time::timeout(STATE_POLL, connects.changed()).await;
+            let _ = tokio::time::timeout(STATE_POLL, counts.changed()).await;
         }
     }
 
@@ -222,8 +222,8 @@ impl Connection {
         format!("leadfold-{}", inbox.rsplit('.').next().unwrap_or_default())
     }
 
-    pub(crate) fn connects_changed(&self) -> tokio::sync::watch::Receiver<u64> {
-        self.signals.connects()
+    pub(crate) fn counts(&self) -> tokio::sync::watch::Receiver<Counts> {
+        self.signals.counts()
     }
 
     pub(crate) fn denial(&self, subject: &str) -> Denial {

@@ -8,12 +8,23 @@ use tokio::sync::watch;
 /// How many refused subjects are remembered. A request looks for its own one right after it was sent.
 const DENIALS_MAX: usize = 256;
 
+/// Drops come by the thousand.
+const DROPS_PER_WARNING: u64 = 10_000;
+
 /// Shared between a connection's handles and its event callback.
 #[derive(Debug)]
 pub(crate) struct Signals {
-    /// How often a connection was there.
-    connects: watch::Sender<u64>,
+    counts: watch::Sender<Counts>,
     denials: watch::Sender<Denials>,
+}
+
+/// What has happened to a connection so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counts {
+    /// How often it was there.
+    pub(crate) connects: u64,
+    /// How often the client dropped a message because nobody took it.
+    pub(crate) drops: u64,
 }
 
 #[derive(Debug, Default)]
@@ -44,12 +55,12 @@ impl Denial {
 
 impl Signals {
     pub(crate) fn new() -> Self {
-        Self { connects: watch::Sender::new(0), denials: watch::Sender::new(Denials::default()) }
+        Self { counts: watch::Sender::default(), denials: watch::Sender::new(Denials::default()) }
     }
 
-    /// Changes whenever a connection is there (again).
-    pub(crate) fn connects(&self) -> watch::Receiver<u64> {
-        self.connects.subscribe()
+    /// Changes whenever a connection is there (again), or has dropped something.
+    pub(crate) fn counts(&self) -> watch::Receiver<Counts> {
+        self.counts.subscribe()
     }
 
     /// Watches a subject from now on.
@@ -63,10 +74,7 @@ impl Signals {
         match event {
             Event::Connected => self.connected(name),
             Event::Disconnected => tracing::warn!(connection = name, "the connection to NATS is lost; reconnecting"),
-            Event::SlowConsumer(_) => {
-                metrics::counter!("leadfold_feed_slow_consumer_total").increment(1);
-                tracing::warn!(connection = name, "messages were dropped because they were not taken in time");
-            }
+            Event::SlowConsumer(_) => self.dropped(name),
             Event::ServerError(ServerError::Other(text)) => self.server_error(name, &text),
             Event::LameDuckMode => tracing::info!(connection = name, "the NATS server is about to shut down"),
             Event::Draining | Event::Closed => tracing::info!(connection = name, "the connection to NATS is closed"),
@@ -79,13 +87,25 @@ impl Signals {
 
     fn connected(&self, name: &str) {
         let mut again = false;
-        self.connects.send_modify(|count| {
-            again = *count > 0;
-            *count += 1;
+        self.counts.send_modify(|counts| {
+            again = counts.connects > 0;
+            counts.connects += 1;
         });
         if again {
             metrics::counter!("leadfold_feed_reconnects_total").increment(1);
             tracing::info!(connection = name, "connected to NATS again");
+        }
+    }
+
+    fn dropped(&self, name: &str) {
+        metrics::counter!("leadfold_feed_slow_consumer_total").increment(1);
+        let mut drops = 0;
+        self.counts.send_modify(|counts| {
+            drops = counts.drops;
+            counts.drops += 1;
+        });
+        if drops.is_multiple_of(DROPS_PER_WARNING) {
+            tracing::warn!(connection = name, drops, "messages were dropped because they were not taken in time");
         }
     }
 

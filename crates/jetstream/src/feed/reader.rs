@@ -16,6 +16,7 @@ use crate::api::{self, ApiError};
 use crate::connection::Connection;
 use crate::mark::{FeedMark, Fingerprint};
 use crate::message::{Headers, Message};
+use crate::signals::Counts;
 
 /// How long one request for messages stands before it is renewed.
 const EXPIRES: Duration = Duration::from_secs(30);
@@ -33,6 +34,7 @@ pub(super) enum Loss {
     Reconnected,
     ConsumerDeleted,
     Silent,
+    Dropped,
     Stalled { pending: u64 },
     Ended,
     Skipped { expected: u64, found: u64 },
@@ -47,6 +49,7 @@ impl fmt::Display for Loss {
             Self::Reconnected => f.write_str("the connection was established again"),
             Self::ConsumerDeleted => f.write_str("the server has deleted the consumer"),
             Self::Silent => f.write_str("nothing was heard from the server"),
+            Self::Dropped => f.write_str("messages were dropped because they were not taken in time"),
             Self::Stalled { pending } => write!(f, "{pending} messages are there and none of them comes"),
             Self::Ended => f.write_str("the subscription has ended"),
             Self::Skipped { expected, found } => write!(f, "delivery {expected} is missing before {found}"),
@@ -98,7 +101,9 @@ pub(super) struct Reader {
     consumer: String,
     /// The connection that all of it belongs to.
     connects: u64,
-    connects_changed: watch::Receiver<u64>,
+    counts: watch::Receiver<Counts>,
+    /// What the connection had dropped before.
+    drops: u64,
     /// The consumer's number of the last delivery.
     delivery: u64,
     /// The last message's number.
@@ -136,7 +141,8 @@ impl Reader {
         mark: &FeedMark,
         connects: u64,
     ) -> Result<Opened, ApiError> {
-        let connects_changed = connection.connects_changed();
+        let mut counts = connection.counts();
+        let drops = counts.borrow_and_update().drops;
         let expected = Some(mark.fingerprint).filter(|it| *it != Fingerprint::NONE && mark.sequence > 0);
         let start = if expected.is_some() { mark.sequence } else { mark.sequence + 1 };
         let consumer =
@@ -164,7 +170,8 @@ impl Reader {
             stream: options.stream.clone(),
             consumer: name,
             connects,
-            connects_changed,
+            counts,
+            drops,
             delivery: 0,
             sequence: mark.sequence,
             pending,
@@ -190,7 +197,11 @@ impl Reader {
                     () = cancel.cancelled() => return Gathered::Cancelled,
                     // What came over the old connection is as good as any.
                     next = self.messages.next() => self.read(next),
-                    _ = self.connects_changed.changed() => {
+                    _ = self.counts.changed() => {
+                        // The last messages may be among the dropped, with none behind them to show the gap.
+                        if self.counts.borrow().drops != self.drops {
+                            return Gathered::Lost(Loss::Dropped);
+                        }
                         // The event of the connection that is in use may come late.
                         if self.connection.connects() == self.connects {
                             continue;

@@ -1,8 +1,7 @@
 //! Reads messages one by one through the API, where no consumer gets past them.
 //!
-//! Servers store whatever was published. Headers that are no text, or that look like the server's own words to a
-//! consumer, make the client end the connection or swallow the message; a feed would stand still before them for ever,
-//! at the will of any publisher. Through the API they come packed in JSON.
+//! Servers store whatever was published. Headers or subjects that are no text make the client end the connection, so a
+//! feed would stand still before them for ever, at the will of any publisher. Through the API they come packed in JSON.
 
 use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::RawMessage;

@@ -1,7 +1,7 @@
 //! Servers that stop, crash and come back, consumers that vanish, and networks that are cut: nothing is lost or doubled.
 
 use anyhow::Result;
-use jetstream::{Connection, EpochStart, FeedMark, LEADFOLD_IN, provision};
+use jetstream::{Connection, EpochStart, FeedMark, FeedOptions, LEADFOLD_IN, provision};
 use nats_testbed::{NatsServer, Settings};
 use tokio::task::JoinHandle;
 
@@ -99,5 +99,40 @@ async fn a_deleted_consumer_is_made_anew() -> Result<()> {
         running.until(usize::try_from(number - 50)?).await?;
     }
     assert_eq!(running.numbers(), [51, 52, 53]);
+    running.stop().await
+}
+
+const MANY: u64 = 100_000;
+
+/// A feed whose client has dropped the last of many messages, because only the first few were taken.
+async fn overflowing() -> Result<(NatsServer, Connection, Running)> {
+    let (server, connection) = server().await?;
+    let admin = support::admin(&server).await?;
+    // Little is taken at once, and more is sent ahead than the client's 65,536 places.
+    let (batch_messages_max, batch_bytes_max, ahead_bytes_max) = (200_000, 1_000, 256 << 20);
+    let options = FeedOptions { batch_messages_max, batch_bytes_max, ahead_bytes_max, ..support::options() };
+    let running = support::feed_with(&connect(&server).await?, options, None);
+    support::consumer_count(&admin, 1).await?;
+    publish(&connection, 1..=MANY).await?;
+    assert_eq!(support::steady_delivered(&admin).await?, MANY);
+    Ok((server, connection, running))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_last_messages_dropped_by_the_client_are_read_again() -> Result<()> {
+    let (_server, _connection, mut running) = overflowing().await?;
+    running.until(usize::try_from(MANY)?).await?;
+    assert_eq!(running.sequences(), (1..=MANY).collect::<Vec<_>>());
+    running.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_dropped_by_the_client_between_others_are_read_again() -> Result<()> {
+    let (_server, connection, mut running) = overflowing().await?;
+    // There is room for more, so the next ones come directly behind those that were kept.
+    running.until(10_000).await?;
+    publish(&connection, MANY + 1..=MANY + 100).await?;
+    running.until(usize::try_from(MANY)? + 100).await?;
+    assert_eq!(running.sequences(), (1..=MANY + 100).collect::<Vec<_>>());
     running.stop().await
 }
