@@ -16,7 +16,7 @@ use proto_events::lead_event::{self, LeadEvent, rfc3339};
 use proto_events::stored;
 use serde::Serialize;
 use service::ServiceHandle;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use utoipa::ToSchema;
 
@@ -76,8 +76,10 @@ pub(crate) async fn stream(
         (None, Some(from)) => Place { record: LogPosition(from.max(1)), event: 0 },
         (None, None) => Place { record: api.service.head().next(), event: 0 },
     };
+    let turn = Arc::clone(&api.streams).try_acquire_owned().map_err(|_| Problem::busy())?;
     let (events, receiver) = mpsc::channel(EVENTS_QUEUED_MAX);
-    let follower = Follower { service: api.service.clone(), log: api.service.log(), tenant, place, events };
+    let follower =
+        Follower { service: api.service.clone(), log: api.service.log(), tenant, place, events, _turn: turn };
     std::thread::spawn(move || follower.run());
     let alive = KeepAlive::new().interval(ALIVE_EVERY);
     Ok(Sse::new(ReceiverStream::new(receiver)).keep_alive(alive))
@@ -107,6 +109,7 @@ struct Follower {
     tenant: TenantId,
     place: Place,
     events: mpsc::Sender<Result<Event, Infallible>>,
+    _turn: OwnedSemaphorePermit,
 }
 
 impl Follower {

@@ -8,6 +8,7 @@ use access::Guard;
 use event_log::LogPosition;
 use metrics_exporter_prometheus::PrometheusHandle;
 use service::{RawInput, Receipt, ServiceError, ServiceHandle, TenantView};
+use tokio::sync::Semaphore;
 
 use crate::caller::Caller;
 use crate::options::ApiOptions;
@@ -49,6 +50,8 @@ pub struct Api {
     pub ready: ReadyCheck,
     /// Whether inputs must have a tenant before they go in, because their way leads through a feed that is told by it.
     pub tenant_first: bool,
+    /// Streams of changes that may be open at the same time.
+    pub streams: Arc<Semaphore>,
     /// Limits.
     pub options: Arc<ApiOptions>,
 }

@@ -44,7 +44,11 @@ fn start_logging(cli: &Cli) {
     let filter = EnvFilter::try_from_env("LEADFOLD_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     let colours = std::io::stderr().is_terminal();
     // Standard error may be closed while a service runs; a line that can't be written must not end it.
-    let lines = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(colours).with_env_filter(filter).log_internal_errors(false);
+    let lines = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(colours)
+        .with_env_filter(filter)
+        .log_internal_errors(false);
     match serves.map(|args| args.log_format) {
         None => lines.without_time().init(),
         Some(LogFormat::Text) => lines.init(),

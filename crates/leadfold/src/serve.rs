@@ -23,6 +23,7 @@ use http_api::{Api, ApiOptions, Inlet};
 use jetstream::FeedMark;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use service::{Service, ServiceHandle, ServiceOptions};
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -37,6 +38,8 @@ use crate::settings::Settings;
 
 /// Threads for requests: they hand their work to the stages, which have threads of their own.
 const REQUEST_THREADS: usize = 2;
+/// Readers of changes at the same time; each has a thread.
+const STREAMS_MAX: usize = 64;
 /// How often what is counted is tidied up.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 /// Bounds of the buckets of durations, in seconds.
@@ -122,6 +125,7 @@ async fn serve(
         ready: Arc::new(move || {
             connections.as_ref().and_then(LateNats::trouble).or_else(|| Deliveries::trouble(&delivering))
         }),
+        streams: Arc::new(Semaphore::new(STREAMS_MAX)),
         options: Arc::new(ApiOptions { cors_origins: args.cors_origins.clone(), ..ApiOptions::default() }),
     };
     let listener = listener::Listener::bind(args)?;

@@ -23,8 +23,8 @@ use crate::serve::nats::LateNats;
 const CURSORS: &str = "cursors";
 /// The name of the stream's delivery.
 const STREAM: &str = "nats";
-/// How soon a delivery looks again whether there is a connection.
-const CONNECT_RETRY: Duration = Duration::from_millis(500);
+/// How often a delivery looks whether there is a connection at last.
+const CONNECT_LOOK: Duration = Duration::from_millis(200);
 /// Messages that may be under way to the server.
 const WINDOW: usize = 256;
 
@@ -165,11 +165,12 @@ struct StreamDestination {
 
 impl Destination for StreamDestination {
     async fn deliver(&mut self, batch: &[OutgoingEvent]) -> Result<(), DeliveryError> {
-        let unconnected = || DeliveryError {
-            retry: Retry::After(CONNECT_RETRY),
-            reason: "the feed is not connected yet".to_owned(),
+        let publisher = loop {
+            match self.nats.get() {
+                Some(nats) => break nats.publisher(),
+                None => tokio::time::sleep(CONNECT_LOOK).await,
+            }
         };
-        let publisher = self.nats.get().ok_or_else(unconnected)?.publisher();
         let messages = batch.iter().map(message).collect::<Vec<_>>();
         for published in publisher.publish_many(messages, WINDOW).await {
             published.map_err(|error| failed(&error))?;
