@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use access::Permission;
-use axum::extract::{FromRequest, Path, Request, State};
+use axum::extract::{FromRequest, Request, State};
 use bytes::Bytes;
 use engine::Answer;
 use event_log::LogPosition;
@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use crate::answer::At;
 use crate::caller::Caller;
+use crate::parameters::{ByOperator, Id, IfMatch, OfTenant, Once};
 use crate::problem::{BodyProblems, CommandProblems, CommonProblems, Problem};
 use crate::shown::shown_events;
 use crate::state::Api;
@@ -146,14 +147,20 @@ pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
 }
 
 /// The version that the caller has seen.
-fn if_match(headers: &HeaderMap) -> Result<Option<u32>, Problem> {
+pub(crate) fn if_match(headers: &HeaderMap) -> Result<Option<u32>, Problem> {
     let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
     let text = value.to_str().unwrap_or_default().trim();
     if text == "*" {
         return Ok(None);
     }
     let version = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).and_then(|digits| digits.parse().ok());
-    let wrong = || Problem::field("If-Match", "invalid_value", "If-Match must be an ETag of the lead, such as \"7\".");
+    let wrong = || {
+        Problem::field(
+            "If-Match",
+            "invalid_value",
+            "If-Match must be the ETag of what is to be changed, such as \"7\".",
+        )
+    };
     version.map(Some).ok_or_else(wrong)
 }
 
@@ -168,10 +175,10 @@ macro_rules! command_route {
             $method, path = $path, tag = $tag,
             params(
                 ("id" = String, Path, pattern = $pattern),
-                ("Idempotency-Key" = Option<String>, Header, description = "A second request with the same key is answered as the first was; 1 to 128 characters"),
-                ("If-Match" = Option<String>, Header, description = "The lead's ETag: refused when it has changed since"),
-                ("Leadfold-Operator" = Option<String>, Header, description = "The person who acts, where an application acts for several"),
-                ("Leadfold-Tenant" = Option<String>, Header, description = "The tenant, for a key that reaches several"),
+                Once,
+                IfMatch,
+                ByOperator,
+                OfTenant,
             ),
             request_body(content = $body, content_type = "application/json"),
             responses(
@@ -185,7 +192,7 @@ macro_rules! command_route {
         pub(crate) async fn $name(
             State(api): State<Api>,
             caller: Caller,
-            Path(id): Path<String>,
+            Id(id): Id,
             request: Request,
         ) -> Result<At<CommandAnswer>, Problem> {
             let fields = vec![("command", $command.to_owned()), ($field, id)];
@@ -197,10 +204,13 @@ macro_rules! command_route {
 
 /// What the bodies of commands may hold. They are read by `CommandDocument`; these say what it takes.
 pub(crate) mod bodies {
+    use utoipa::openapi::schema::{AnyOfBuilder, Object, Schema, Type};
+
     use super::{Serialize, ToSchema};
 
     /// An amount of money.
     #[derive(Serialize, ToSchema)]
+    #[serde(deny_unknown_fields)]
     pub(crate) struct Amount {
         /// Minor units: 12900 is 129.00 EUR.
         amount: i64,
@@ -211,6 +221,7 @@ pub(crate) mod bodies {
 
     /// Nothing but when it counts.
     #[derive(Serialize, ToSchema)]
+    #[serde(deny_unknown_fields)]
     pub(crate) struct Plain {
         /// When it counts as done; now where absent.
         #[schema(format = DateTime)]
@@ -219,12 +230,18 @@ pub(crate) mod bodies {
 
     /// Why a lead is closed.
     #[derive(Serialize, ToSchema)]
+    #[serde(deny_unknown_fields)]
     pub(crate) struct Close {
         /// One of the policy's `close_reasons`.
-        #[schema(min_length = 1, max_length = 256, example = "not_interested")]
+        #[schema(
+            min_length = 1,
+            max_length = 256,
+            pattern = r"^[^\x00-\x1f\x7f-\x9f]*[!-~][^\x00-\x1f\x7f-\x9f]*$",
+            example = "not_interested"
+        )]
         reason: String,
         /// What there is to say about it.
-        #[schema(max_length = 4096)]
+        #[schema(max_length = 4096, pattern = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$")]
         note: Option<String>,
         /// When it counts as done; now where absent.
         #[schema(format = DateTime)]
@@ -233,13 +250,14 @@ pub(crate) mod bodies {
 
     /// A sale.
     #[derive(Serialize, ToSchema)]
+    #[serde(deny_unknown_fields)]
     pub(crate) struct Convert {
         /// What was paid.
         value: Option<Amount>,
         /// Units sold.
         rgus: Option<u32>,
         /// The order, which counts once for each tenant.
-        #[schema(max_length = 256)]
+        #[schema(max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
         order_id: Option<String>,
         /// When it counts as done; now where absent.
         #[schema(format = DateTime)]
@@ -248,9 +266,10 @@ pub(crate) mod bodies {
 
     /// Which sale is taken back.
     #[derive(Serialize, ToSchema)]
+    #[serde(deny_unknown_fields)]
     pub(crate) struct Withdraw {
         /// Which order; the latest sale where absent.
-        #[schema(max_length = 256)]
+        #[schema(max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
         order_id: Option<String>,
         /// When it counts as done; now where absent.
         #[schema(format = DateTime)]
@@ -259,9 +278,10 @@ pub(crate) mod bodies {
 
     /// A lead type.
     #[derive(Serialize, ToSchema)]
+    #[serde(deny_unknown_fields)]
     pub(crate) struct OfType {
         /// A lead type of the policy, which must be active.
-        #[schema(min_length = 1, max_length = 256)]
+        #[schema(min_length = 1, max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]*[!-~][^\x00-\x1f\x7f-\x9f]*$")]
         lead_type: String,
         /// When it counts as done; now where absent.
         #[schema(format = DateTime)]
@@ -270,12 +290,13 @@ pub(crate) mod bodies {
 
     /// A lead to open by hand.
     #[derive(Serialize, ToSchema)]
+    #[serde(deny_unknown_fields)]
     pub(crate) struct Open {
         /// For whom, such as V42.
         #[schema(pattern = "^V[1-9][0-9]*$", example = "V42")]
         visitor_id: String,
         /// A lead type of the policy, which must be active.
-        #[schema(min_length = 1, max_length = 256)]
+        #[schema(min_length = 1, max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]*[!-~][^\x00-\x1f\x7f-\x9f]*$")]
         lead_type: String,
         /// When it counts as done; now where absent.
         #[schema(format = DateTime)]
@@ -284,9 +305,14 @@ pub(crate) mod bodies {
 
     /// A note.
     #[derive(Serialize, ToSchema)]
+    #[serde(deny_unknown_fields)]
     pub(crate) struct Note {
         /// The text.
-        #[schema(min_length = 1, max_length = 4096)]
+        #[schema(
+            min_length = 1,
+            max_length = 4096,
+            pattern = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*[!-~][^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$"
+        )]
         text: String,
         /// When it counts as written; now where absent.
         #[schema(format = DateTime)]
@@ -295,9 +321,10 @@ pub(crate) mod bodies {
 
     /// Who handles a lead.
     #[derive(Serialize, ToSchema)]
+    #[serde(deny_unknown_fields)]
     pub(crate) struct Assign {
         /// The operator's account name; nobody where absent.
-        #[schema(max_length = 256)]
+        #[schema(max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
         owner: Option<String>,
         /// When it counts as done; now where absent.
         #[schema(format = DateTime)]
@@ -306,22 +333,51 @@ pub(crate) mod bodies {
 
     /// Attributes to set; those that are not named stay.
     #[derive(Serialize, ToSchema)]
+    #[serde(deny_unknown_fields)]
     pub(crate) struct Set {
         /// Names and values: texts, numbers, true or false.
-        #[schema(value_type = Object)]
+        #[schema(schema_with = scalars)]
         attributes: std::collections::BTreeMap<String, String>,
         /// When it counts as done; now where absent.
         #[schema(format = DateTime)]
         at: Option<String>,
     }
 
+    fn scalars() -> Object {
+        let scalar = AnyOfBuilder::new()
+            .item(
+                Object::builder()
+                    .schema_type(Type::String)
+                    .max_length(Some(256))
+                    .pattern(Some(r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$")),
+            )
+            .item(Object::with_type(Type::Number))
+            .item(Object::with_type(Type::Boolean));
+        Object::builder()
+            .schema_type(Type::Object)
+            .property_names(Some(Object::builder().schema_type(Type::String).pattern(Some("^[!-~]{1,256}$")).build()))
+            .min_properties(Some(1))
+            .max_properties(Some(64))
+            .additional_properties(Some(Schema::from(scalar)))
+            .build()
+    }
+
     /// Where an orphan goes: into a lead or into a new one, not both.
     #[derive(Serialize, ToSchema)]
-    pub(crate) struct Adopt {
+    #[serde(untagged)]
+    #[expect(dead_code, reason = "stands in the description only")]
+    pub(crate) enum Adopt {
+        Lead(IntoLead),
+        NewLead(OfType),
+    }
+
+    /// Which lead takes an orphan.
+    #[derive(Serialize, ToSchema)]
+    #[serde(deny_unknown_fields)]
+    pub(crate) struct IntoLead {
         /// An open lead of the same visitor.
-        lead_id: Option<String>,
-        /// The type of a new lead.
-        lead_type: Option<String>,
+        #[schema(pattern = "^V[1-9][0-9]*-[1-9][0-9]*$")]
+        lead_id: String,
         /// When it counts as done; now where absent.
         #[schema(format = DateTime)]
         at: Option<String>,
@@ -329,6 +385,7 @@ pub(crate) mod bodies {
 
     /// Where an interaction goes.
     #[derive(Serialize, ToSchema)]
+    #[serde(deny_unknown_fields)]
     pub(crate) struct Move {
         /// Another lead of the same visitor.
         #[schema(pattern = "^V[1-9][0-9]*-[1-9][0-9]*$")]
@@ -340,6 +397,7 @@ pub(crate) mod bodies {
 
     /// The other visitor.
     #[derive(Serialize, ToSchema)]
+    #[serde(deny_unknown_fields)]
     pub(crate) struct Other {
         /// Such as V77.
         #[schema(pattern = "^V[1-9][0-9]*$", example = "V77")]
@@ -351,6 +409,7 @@ pub(crate) mod bodies {
 
     /// How a merge is undone.
     #[derive(Serialize, ToSchema)]
+    #[serde(deny_unknown_fields)]
     pub(crate) struct Unmerge {
         /// Whether shared identifiers may not merge the two again; they may where absent.
         keep_apart: Option<bool>,
@@ -417,9 +476,9 @@ command_route! {
 #[utoipa::path(
     post, path = "/v1/leads", tag = "acting",
     params(
-        ("Idempotency-Key" = Option<String>, Header, description = "A second request with the same key is answered as the first was; 1 to 128 characters"),
-        ("Leadfold-Operator" = Option<String>, Header, description = "The person who acts, where an application acts for several"),
-        ("Leadfold-Tenant" = Option<String>, Header, description = "The tenant, for a key that reaches several"),
+        Once,
+        ByOperator,
+        OfTenant,
     ),
     request_body(content = bodies::Open, content_type = "application/json"),
     responses((status = 201, body = CommandAnswer), CommonProblems, BodyProblems, CommandProblems)

@@ -15,12 +15,12 @@ use lead_domain::{TenantId, Time};
 use proto_events::lead_event::{self, LeadEvent, rfc3339};
 use proto_events::stored;
 use serde::Serialize;
-use service::ServiceHandle;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use utoipa::ToSchema;
 
 use crate::caller::Caller;
+use crate::parameters::OfTenant;
 use crate::problem::{CommonProblems, Problem};
 use crate::shown::{pairs, refuse_rest, take, whole};
 use crate::state::Api;
@@ -56,7 +56,7 @@ pub(crate) struct Change {
     params(
         ("from" = Option<u64>, Query, description = "Begin with this position; 1 is the beginning of the log"),
         ("Last-Event-ID" = Option<String>, Header, description = "Go on behind this event"),
-        ("Leadfold-Tenant" = Option<String>, Header, description = "The tenant, for a key that reaches several"),
+        OfTenant,
     ),
     responses((status = 200, body = Change, content_type = "text/event-stream"), CommonProblems)
 )]
@@ -78,8 +78,7 @@ pub(crate) async fn stream(
     };
     let turn = Arc::clone(&api.streams).try_acquire_owned().map_err(|_| Problem::busy())?;
     let (events, receiver) = mpsc::channel(EVENTS_QUEUED_MAX);
-    let follower =
-        Follower { service: api.service.clone(), log: api.service.log(), tenant, place, events, _turn: turn };
+    let follower = Follower { api: api.clone(), log: api.service.log(), tenant, place, events, _turn: turn };
     std::thread::spawn(move || follower.run());
     let alive = KeepAlive::new().interval(ALIVE_EVERY);
     Ok(Sse::new(ReceiverStream::new(receiver)).keep_alive(alive))
@@ -104,7 +103,7 @@ fn last_event(headers: &HeaderMap) -> Result<Option<Place>, Problem> {
 }
 
 struct Follower {
-    service: ServiceHandle,
+    api: Api,
     log: Arc<dyn EventLog>,
     tenant: TenantId,
     place: Place,
@@ -115,7 +114,7 @@ struct Follower {
 impl Follower {
     /// Sends what changes until the reader has gone or the service stops.
     fn run(mut self) {
-        while !self.events.is_closed() && self.service.failure().is_none() {
+        while !self.events.is_closed() && !(self.api.stopping)() && self.api.service.failure().is_none() {
             let head = self.log.wait_beyond(LogPosition(self.place.record.0.saturating_sub(1)), LOOK_EVERY).position;
             if head >= self.place.record && self.send_until(head).is_err() {
                 return;

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use engine::Outcome;
 use event_log::LogPosition;
 use http::{HeaderMap, StatusCode, header};
+use proto_events::cloud_event::{Fault, code};
 use proto_events::lead_event::LeadEvent;
 use serde::Serialize;
 use service::{Form, RawInput, Receipt};
@@ -17,6 +18,7 @@ use utoipa::ToSchema;
 
 use crate::answer::At;
 use crate::caller::Caller;
+use crate::parameters::OfTenant;
 use crate::problem::{BodyProblems, CommonProblems, Problem};
 use crate::shown::pairs;
 use crate::state::Api;
@@ -67,11 +69,12 @@ pub(crate) struct EventReason {
 #[utoipa::path(
     post, path = "/v1/events", tag = "events",
     params(
-        ("wait" = Option<Wait>, Query, description = "`decided` also returns what was decided about each event"),
-        ("Leadfold-Tenant" = Option<String>, Header, description = "The tenant, for a key that reaches several"),
+        ("wait" = Option<String>, Query, pattern = "^decided$", description = "`decided` also returns what was decided about each event"),
+        OfTenant,
     ),
     request_body(content(
         (Object = "application/cloudevents+json"),
+        (Object = "application/json"),
         (Vec<Object> = "application/cloudevents-batch+json"),
         (String = "application/x-ndjson"),
     ), description = "CloudEvents 1.0 of type leadfold.interaction.v1"),
@@ -108,21 +111,13 @@ pub(crate) async fn publish(
     Ok(At::new(position, EventResults { results, position: position.0 }).status(StatusCode::ACCEPTED).into_response())
 }
 
-/// What the parameter `wait` may be.
-#[derive(Clone, Copy, Debug, ToSchema)]
-#[schema(rename_all = "snake_case")]
-#[expect(dead_code, reason = "stands in the description only")]
-pub(crate) enum Wait {
-    Decided,
-}
-
 fn wait(query: Option<&str>) -> Result<bool, Problem> {
     let mut wait = false;
     for (name, value) in pairs(query)? {
         match (name.as_str(), value.as_str()) {
             ("wait", "decided") => wait = true,
             ("wait", _) => return Err(Problem::field("wait", "invalid_value", "wait must be decided.")),
-            _ => return Err(Problem::field(&name, "unknown_parameter", "There is no such parameter.")),
+            _ => return Err(Problem::unknown_parameter(&name)),
         }
     }
     Ok(wait)
@@ -139,15 +134,13 @@ fn split(headers: &HeaderMap, body: Bytes, events_max: usize) -> Result<Vec<(For
     let parts: Vec<Bytes> = match media.as_str() {
         "application/cloudevents+json" | "application/json" => vec![body.clone()],
         "application/cloudevents-batch+json" => {
-            let parts = feed::split_batch(&body, events_max).map_err(|fault| Problem::faults(&[fault]))?;
+            let parts = feed::split_batch(&body, events_max).map_err(|fault| unsplit(fault, events_max))?;
             parts.into_iter().map(within).collect()
         }
         "application/x-ndjson" | "application/ndjson" => {
             let lines: Vec<Bytes> = feed::split_lines(&body).take(events_max + 1).map(within).collect();
             if lines.len() > events_max {
-                return Err(Problem::too_large(format!(
-                    "The body has more than {events_max} events; send fewer at once."
-                )));
+                return Err(too_many_events(events_max));
             }
             lines
         }
@@ -159,6 +152,14 @@ fn split(headers: &HeaderMap, body: Bytes, events_max: usize) -> Result<Vec<(For
         }
     };
     Ok(parts.into_iter().map(|part| (Form::Structured, part)).collect())
+}
+
+fn unsplit(fault: Fault, events_max: usize) -> Problem {
+    if fault.code == code::TOO_MANY_EVENTS { too_many_events(events_max) } else { Problem::faults(&[fault]) }
+}
+
+fn too_many_events(most: usize) -> Problem {
+    Problem::too_large(format!("The body has more than {most} events; send fewer at once."))
 }
 
 fn binary(headers: &HeaderMap) -> Form {

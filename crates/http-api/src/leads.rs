@@ -1,7 +1,7 @@
 //! Reading leads: the list, one lead, its timeline.
 
 use access::Permission;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use engine::TimelineQuery;
 use event_log::LogPosition;
 use lead_domain::LeadId;
@@ -9,6 +9,7 @@ use listing::{LeadQuery, LeadRow};
 
 use crate::answer::{At, PageOf};
 use crate::caller::Caller;
+use crate::parameters::{AtLeast, Id, OfTenant, Paged};
 use crate::problem::{CommonProblems, Problem};
 use crate::shown::{
     TimelineRow, cursor_at, limit, pairs, position_cursor, refuse_rest, take_min_position, timeline_row,
@@ -21,41 +22,43 @@ pub(crate) const TIMELINE_MAX: usize = 500;
 
 /// List leads
 ///
-/// Several values of one filter are separated by commas. A page is true at one position of the log; following
+/// Several values of one filter are separated by commas; `attr.<name>` compares the attribute of that name. Times may also
+/// be days. A page is true at one position of the log; following
 /// `next_cursor` never shows a lead twice that did not change, and never leaves one out.
 #[utoipa::path(
     get, path = "/v1/leads", tag = "leads",
     params(
-        ("status" = Option<String>, Query, description = "open, closed"),
-        ("lead_type" = Option<String>, Query, description = "Lead types by name"),
-        ("group" = Option<String>, Query, description = "Groups of lead types"),
-        ("skill" = Option<String>, Query, description = "Skills of the opening interaction"),
-        ("channel" = Option<String>, Query, description = "Channels of the opening interaction"),
-        ("temperature" = Option<String>, Query, description = "cold, warm, hot"),
-        ("stage" = Option<String>, Query, description = "Funnel stages"),
-        ("owner" = Option<String>, Query, description = "Operators"),
-        ("close_cause" = Option<String>, Query, description = "conversion, operator, inactivity, merged, erased"),
-        ("customer_id" = Option<String>, Query, description = "The tenant's own customer number"),
-        ("email" = Option<String>, Query, description = "An e-mail address"),
-        ("phone" = Option<String>, Query, description = "A phone number (E.164)"),
-        ("campaign" = Option<String>, Query, description = "Campaign names"),
+        ("status" = Option<String>, Query, pattern = "^(open|closed)(,(open|closed))?$", description = "open, closed"),
+        ("lead_type" = Option<String>, Query, pattern = r"[^,\s]", description = "Lead types by name"),
+        ("group" = Option<String>, Query, pattern = r"[^,\s]", description = "Groups of lead types"),
+        ("skill" = Option<String>, Query, pattern = r"[^,\s]", description = "Skills of the opening interaction"),
+        ("channel" = Option<String>, Query, pattern = r"[^,\s]", description = "Channels of the opening interaction"),
+        ("temperature" = Option<String>, Query, pattern = r"[^,\s]", description = "cold, warm, hot"),
+        ("stage" = Option<String>, Query, pattern = r"[^,\s]", description = "Funnel stages"),
+        ("owner" = Option<String>, Query, pattern = r"[^,\s]", description = "Operators"),
+        ("close_cause" = Option<String>, Query,
+            pattern = "^(conversion|operator|inactivity|merged|erased)(,(conversion|operator|inactivity|merged|erased)){0,4}$", description = "conversion, operator, inactivity, merged, erased"),
+        ("customer_id" = Option<String>, Query, pattern = r"[^,\s]", description = "The tenant's own customer number"),
+        ("email" = Option<String>, Query, pattern = r"[^,\s]", description = "An e-mail address"),
+        ("phone" = Option<String>, Query, pattern = "^[+]?[0-9]+$", description = "A phone number (E.164)"),
+        ("campaign" = Option<String>, Query, pattern = r"[^,\s]", description = "Campaign names"),
         ("score_min" = Option<i64>, Query, description = "Least score"),
         ("score_max" = Option<i64>, Query, description = "Greatest score"),
         ("value_min" = Option<i64>, Query, description = "Least sale value, in minor units"),
         ("value_max" = Option<i64>, Query, description = "Greatest sale value, in minor units"),
-        ("opened_from" = Option<String>, Query, description = "Opened at or after (RFC 3339, or a day)"),
-        ("opened_to" = Option<String>, Query, description = "Opened before"),
-        ("closed_from" = Option<String>, Query, description = "Closed at or after"),
-        ("closed_to" = Option<String>, Query, description = "Closed before"),
-        ("last_interaction_from" = Option<String>, Query, description = "Last interaction at or after"),
-        ("last_interaction_to" = Option<String>, Query, description = "Last interaction before"),
-        ("q" = Option<String>, Query, description = "Full text over the contact: name, address, number"),
-        ("sort" = Option<String>, Query, description = "last_interaction_at, score, opened_at, closed_at, value; with - in front the greatest first. -last_interaction_at where absent"),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 500, description = "Rows of a page; 50 where absent"),
-        ("cursor" = Option<String>, Query, description = "The next_cursor of the page before"),
-        ("count" = Option<String>, Query, description = "exact also counts all leads that match"),
-        ("min_position" = Option<u64>, Query, description = "Waits until the listing holds this position"),
-        ("Leadfold-Tenant" = Option<String>, Header, description = "The tenant, for a key that reaches several"),
+        ("opened_from" = Option<String>, Query, format = DateTime, description = "Opened at or after (RFC 3339, or a day)"),
+        ("opened_to" = Option<String>, Query, format = DateTime, description = "Opened before"),
+        ("closed_from" = Option<String>, Query, format = DateTime, description = "Closed at or after"),
+        ("closed_to" = Option<String>, Query, format = DateTime, description = "Closed before"),
+        ("last_interaction_from" = Option<String>, Query, format = DateTime, description = "Last interaction at or after"),
+        ("last_interaction_to" = Option<String>, Query, format = DateTime, description = "Last interaction before"),
+        ("q" = Option<String>, Query, pattern = r"^\S+( \S+){0,7}$", description = "Full text over the contact: name, address, number"),
+        ("sort" = Option<String>, Query, pattern = "^-?(last_interaction_at|score|opened_at|closed_at|value)$",
+            description = "last_interaction_at, score, opened_at, closed_at, value; with - in front the greatest first. -last_interaction_at where absent"),
+        Paged,
+        ("count" = Option<String>, Query, pattern = "^(exact|none)$", description = "exact also counts all leads that match"),
+        AtLeast,
+        OfTenant,
     ),
     responses((status = 200, body = PageOf<LeadRow>), CommonProblems)
 )]
@@ -88,15 +91,15 @@ pub(crate) async fn list(
     get, path = "/v1/leads/{id}", tag = "leads",
     params(
         ("id" = String, Path, description = "Such as V42-1", pattern = "^V[1-9][0-9]*-[1-9][0-9]*$"),
-        ("min_position" = Option<u64>, Query, description = "Waits until the listing holds this position"),
-        ("Leadfold-Tenant" = Option<String>, Header, description = "The tenant, for a key that reaches several"),
+        AtLeast,
+        OfTenant,
     ),
     responses((status = 200, body = LeadRow, headers(("ETag" = String, description = "The lead's version"))), CommonProblems)
 )]
 pub(crate) async fn show(
     State(api): State<Api>,
     caller: Caller,
-    Path(id): Path<String>,
+    Id(id): Id,
     RawQuery(query): RawQuery,
 ) -> Result<At<LeadRow>, Problem> {
     caller.must(Permission::ReadLeads)?;
@@ -119,22 +122,22 @@ pub(crate) async fn show(
     get, path = "/v1/leads/{id}/timeline", tag = "leads",
     params(
         ("id" = String, Path, description = "Such as V42-1", pattern = "^V[1-9][0-9]*-[1-9][0-9]*$"),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 500, description = "Records of a page; 50 where absent"),
-        ("cursor" = Option<String>, Query, description = "The next_cursor of the page before"),
-        ("Leadfold-Tenant" = Option<String>, Header, description = "The tenant, for a key that reaches several"),
+        Paged,
+        AtLeast,
+        OfTenant,
     ),
     responses((status = 200, body = PageOf<TimelineRow>), CommonProblems)
 )]
 pub(crate) async fn timeline(
     State(api): State<Api>,
     caller: Caller,
-    Path(id): Path<String>,
+    Id(id): Id,
     RawQuery(query): RawQuery,
 ) -> Result<At<PageOf<TimelineRow>>, Problem> {
     caller.must(Permission::ReadLeads)?;
     let tenant = api.tenant(&caller)?;
     let id = lead_id(&id)?;
-    let page = timeline_page(query.as_deref())?;
+    let page = timeline_page(&api, query.as_deref())?;
     let unknown = || Problem::not_found("lead");
     let read = move |engine: &mut engine::Engine| {
         let known = engine.book(tenant.id, id.visitor).is_ok_and(|book| book.lead(id).is_some());
@@ -147,8 +150,9 @@ pub(crate) async fn timeline(
 }
 
 /// Where a timeline's page begins, and how long it is.
-pub(crate) fn timeline_page(query: Option<&str>) -> Result<(Option<LogPosition>, usize), Problem> {
+pub(crate) fn timeline_page(api: &Api, query: Option<&str>) -> Result<(Option<LogPosition>, usize), Problem> {
     let mut pairs = pairs(query)?;
+    api.reached(take_min_position(&mut pairs)?)?;
     let before = position_cursor(&mut pairs)?;
     let limit = limit(&mut pairs, TIMELINE_DEFAULT, TIMELINE_MAX)?;
     refuse_rest(&pairs)?;

@@ -15,6 +15,8 @@ mod problem;
 
 mod answer;
 
+mod parameters;
+
 mod events;
 
 mod segment;
@@ -39,10 +41,12 @@ mod health;
 
 mod observe;
 
+mod linger;
+
 mod router;
 
 pub use options::ApiOptions;
 pub use problem::{Problem, ProblemBody};
 pub use router::{description, router};
 pub use shown::{TimelineRow, timeline_row};
-pub use state::{Api, Inlet, ReadyCheck};
+pub use state::{Api, Inlet, ReadyCheck, StopCheck};

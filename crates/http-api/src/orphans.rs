@@ -6,6 +6,7 @@ use listing::{OrphanQuery, OrphanRow};
 
 use crate::answer::{At, PageOf};
 use crate::caller::Caller;
+use crate::parameters::{AtLeast, OfTenant, Paged};
 use crate::problem::{CommonProblems, Problem};
 use crate::shown::{pairs, take_min_position};
 use crate::state::Api;
@@ -16,16 +17,15 @@ use crate::state::Api;
 #[utoipa::path(
     get, path = "/v1/orphans", tag = "leads",
     params(
-        ("channel" = Option<String>, Query, description = "Channels"),
-        ("skill" = Option<String>, Query, description = "Skills"),
-        ("reason" = Option<String>, Query, description = "unknown_entry_point, no_default_lead_type, inactive_lead_type, too_many_leads"),
-        ("from" = Option<String>, Query, description = "Happened at or after (RFC 3339, or a day)"),
-        ("to" = Option<String>, Query, description = "Happened before"),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 500, description = "Rows of a page; 50 where absent"),
-        ("cursor" = Option<String>, Query, description = "The next_cursor of the page before"),
-        ("count" = Option<String>, Query, description = "exact also counts all orphans that match"),
-        ("min_position" = Option<u64>, Query, description = "Waits until the listing holds this position"),
-        ("Leadfold-Tenant" = Option<String>, Header, description = "The tenant, for a key that reaches several"),
+        ("channel" = Option<String>, Query, pattern = r"[^,\s]", description = "Channels"),
+        ("skill" = Option<String>, Query, pattern = r"[^,\s]", description = "Skills"),
+        ("reason" = Option<String>, Query, pattern = r"[^,\s]", description = "unknown_entry_point, no_default_lead_type, inactive_lead_type, too_many_leads"),
+        ("from" = Option<String>, Query, format = DateTime, description = "Happened at or after (RFC 3339, or a day)"),
+        ("to" = Option<String>, Query, format = DateTime, description = "Happened before"),
+        Paged,
+        ("count" = Option<String>, Query, pattern = "^(exact|none)$", description = "exact also counts all orphans that match"),
+        AtLeast,
+        OfTenant,
     ),
     responses((status = 200, body = PageOf<OrphanRow>), CommonProblems)
 )]

@@ -1,20 +1,22 @@
 //! The policy of a tenant: reading it, adopting another one, its history, its lead types.
 
 use access::Permission;
-use axum::extract::{FromRequest, Query, Request, State};
+use axum::extract::{FromRequest, RawQuery, Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use lead_domain::policy::CountedFrom;
 use proto_events::command_document::{Ask, CommandDocument};
 use proto_events::lead_event::rfc3339;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::acts::{CommandAnswer, carry_out_made, idempotency_key};
+use crate::acts::{CommandAnswer, carry_out_made, idempotency_key, if_match};
 use crate::answer::{At, PageOf};
 use crate::caller::Caller;
+use crate::parameters::{IfMatch, OfTenant, Once};
 use crate::problem::{BodyProblems, CommandProblems, CommonProblems, Problem};
+use crate::shown::{pairs, refuse_rest, take};
 use crate::state::Api;
 
 /// A version of a policy.
@@ -51,22 +53,41 @@ pub(crate) struct LeadTypeRow {
 }
 
 /// Which lead types.
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct LeadTypeFilter {
     /// Only this group.
+    #[param(value_type = String, required = false)]
     group: Option<String>,
     /// Only those that this skill or channel may use.
+    #[param(value_type = String, required = false)]
     skill: Option<String>,
     /// Only active ones, or only inactive ones.
+    #[param(value_type = bool, required = false)]
     active: Option<bool>,
 }
+
+impl LeadTypeFilter {
+    fn of(query: Option<&str>) -> Result<Self, Problem> {
+        let mut pairs = pairs(query)?;
+        let active = take(&mut pairs, "active").map(|value| value.parse()).transpose();
+        let active = active.map_err(|_| Problem::field("active", "invalid_value", "active must be true or false."))?;
+        let filter = Self { group: take(&mut pairs, "group"), skill: take(&mut pairs, "skill"), active };
+        refuse_rest(&pairs)?;
+        Ok(filter)
+    }
+}
+
+/// A policy, in TOML.
+#[derive(ToSchema)]
+#[schema(value_type = String, min_length = 1, max_length = 1_048_576, pattern = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*[!-~][^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$")]
+#[expect(dead_code, reason = "stands in the description only")]
+pub(crate) struct PolicyText(String);
 
 /// Show the policy in force
 #[utoipa::path(
     get, path = "/v1/policy", tag = "policy",
-    params(("Leadfold-Tenant" = Option<String>, Header, description = "The tenant, for a key that reaches several")),
+    params(OfTenant),
     responses(
         (status = 200, body = String, content_type = "application/toml", description = "The document as it was adopted",
             headers(("ETag" = String, description = "The version"))),
@@ -94,11 +115,11 @@ pub(crate) async fn show(State(api): State<Api>, caller: Caller) -> Result<Respo
 #[utoipa::path(
     put, path = "/v1/policy", tag = "policy",
     params(
-        ("Idempotency-Key" = Option<String>, Header, description = "1 to 128 characters"),
-        ("If-Match" = Option<String>, Header, description = "The ETag of the policy in force: refused when another one is"),
-        ("Leadfold-Tenant" = Option<String>, Header, description = "The tenant, for a key that reaches several"),
+        Once,
+        IfMatch,
+        OfTenant,
     ),
-    request_body(content = String, content_type = "application/toml"),
+    request_body(content = PolicyText, content_type = "application/toml"),
     responses((status = 200, body = CommandAnswer), CommonProblems, BodyProblems, CommandProblems)
 )]
 pub(crate) async fn adopt(
@@ -115,19 +136,17 @@ pub(crate) async fn adopt(
     let body = Bytes::from_request(request, &api).await?;
     let document = String::from_utf8(body.to_vec());
     let document = document.map_err(|_| Problem::field("", "not_utf8", "The policy must be UTF-8."))?;
-    let tenant = caller.tenant().map(ToOwned::to_owned).or_else(|| caller.named_tenant.clone());
-    if let Some(tag) = headers.get(header::IF_MATCH) {
-        let tag = tag.to_str().unwrap_or_default().trim_matches('"').to_owned();
-        let version = api.tenant(&caller)?.tenant.version;
-        if tag != "*" && tag != version.to_string() {
-            return Err(Problem::policy_changed(version));
-        }
-    }
+    let if_version = if_match(&headers)?;
+    let tenant = match if_version {
+        // A version is one of a tenant's that is there already.
+        Some(_) => Some(api.tenant(&caller)?.name.to_string()),
+        None => caller.tenant().map(ToOwned::to_owned).or_else(|| caller.named_tenant.clone()),
+    };
     let document = CommandDocument {
         id: idempotency_key(&headers)?,
         operator: caller.operator(),
         at: None,
-        if_version: None,
+        if_version,
         ask: Ask::AdoptPolicy { document },
     };
     carry_out_made(&api, tenant, &document).await
@@ -136,7 +155,7 @@ pub(crate) async fn adopt(
 /// List the versions of the policy
 #[utoipa::path(
     get, path = "/v1/policy/versions", tag = "policy",
-    params(("Leadfold-Tenant" = Option<String>, Header, description = "The tenant, for a key that reaches several")),
+    params(OfTenant),
     responses((status = 200, body = PageOf<PolicyVersionRow>), CommonProblems)
 )]
 pub(crate) async fn versions(State(api): State<Api>, caller: Caller) -> Result<At<PageOf<PolicyVersionRow>>, Problem> {
@@ -164,17 +183,17 @@ pub(crate) async fn versions(State(api): State<Api>, caller: Caller) -> Result<A
     get, path = "/v1/lead-types", tag = "policy",
     params(
         LeadTypeFilter,
-        ("Leadfold-Tenant" = Option<String>, Header, description = "The tenant, for a key that reaches several"),
+        OfTenant,
     ),
     responses((status = 200, body = PageOf<LeadTypeRow>), CommonProblems)
 )]
 pub(crate) async fn lead_types(
     State(api): State<Api>,
     caller: Caller,
-    filter: Result<Query<LeadTypeFilter>, axum::extract::rejection::QueryRejection>,
+    RawQuery(query): RawQuery,
 ) -> Result<At<PageOf<LeadTypeRow>>, Problem> {
-    let Query(filter) = filter?;
     caller.must(Permission::ReadLeads)?;
+    let filter = LeadTypeFilter::of(query.as_deref())?;
     let tenant = api.tenant(&caller)?;
     let policy = tenant.tenant.policy();
     let entry_points = || policy.skills.iter().chain(&policy.channels);

@@ -1,14 +1,14 @@
 //! What goes wrong, as RFC 9457 problems: every mapping from an error to a status stands here.
 
 use axum::Json;
-use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
+use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::response::{IntoResponse, Response};
 use engine::EngineError;
 use event_log::LogPosition;
 use http::{HeaderValue, StatusCode, header};
 use lead_domain::Refusal;
 use listing::{ListingError, QueryError};
-use proto_events::cloud_event::Fault;
+use proto_events::cloud_event::{Fault, shown};
 use serde::Serialize;
 use service::{CommandError, ServiceError};
 use utoipa::{IntoResponses, ToSchema};
@@ -176,6 +176,11 @@ impl Problem {
         Self::not_found("tenant; adopt a policy for it first")
     }
 
+    /// A name that looks like one is repeated; anything else may be a value in the wrong place.
+    pub(crate) fn unknown_parameter(name: &str) -> Self {
+        Self::field(shown(name), "unknown_parameter", "There is no such parameter.")
+    }
+
     pub(crate) fn tenant_needed() -> Self {
         Self::field("Leadfold-Tenant", "missing", "There are several tenants: name one in the header Leadfold-Tenant.")
     }
@@ -205,7 +210,7 @@ impl Problem {
             .retry_later()
     }
 
-    pub(crate) fn policy_changed(version: u32) -> Self {
+    fn policy_changed(version: u32) -> Self {
         let detail = format!("Version {version} of the policy is in force; read it again and decide anew.");
         Self::new(StatusCode::PRECONDITION_FAILED, "version-mismatch", "The policy has changed since", detail)
     }
@@ -229,6 +234,12 @@ impl Problem {
 
     fn refused(refusal: &Refusal) -> Self {
         let detail = sentence(&refusal.to_string());
+        let unknown = |field: &str, detail: &str| {
+            let title = "The policy doesn't allow this";
+            let error =
+                FieldProblem { path: field.to_owned(), code: refusal.code().to_owned(), message: detail.to_owned() };
+            Self::new(StatusCode::UNPROCESSABLE_ENTITY, refusal.code(), title, detail).with_errors(vec![error])
+        };
         match refusal {
             Refusal::UnknownVisitor { .. } | Refusal::UnknownLead { .. } => {
                 Self::new(StatusCode::NOT_FOUND, "not-found", "There is no such thing", detail)
@@ -237,9 +248,14 @@ impl Problem {
                 let title = "The lead has changed since";
                 Self::new(StatusCode::PRECONDITION_FAILED, "version-mismatch", title, detail)
             }
-            Refusal::UnknownCloseReason { .. } | Refusal::UnknownLeadType { .. } | Refusal::InactiveLeadType { .. } => {
-                Self::new(StatusCode::UNPROCESSABLE_ENTITY, refusal.code(), "The policy doesn't allow this", detail)
+            // Their own words repeat what was sent.
+            Refusal::UnknownCloseReason { .. } => {
+                unknown("reason", "The reason must be one of close_reasons in the policy.")
             }
+            Refusal::UnknownLeadType { .. } => {
+                unknown("lead_type", "The lead type must be one of the policy; /v1/lead-types lists them.")
+            }
+            Refusal::InactiveLeadType { .. } => unknown("lead_type", "The lead type is inactive; take another one."),
             Refusal::LeadClosed { .. }
             | Refusal::LeadOpen { .. }
             | Refusal::SameLeadType { .. }
@@ -283,6 +299,9 @@ impl IntoResponse for Problem {
         if self.retry || self.status == StatusCode::TOO_MANY_REQUESTS {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
         }
+        if self.status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+        }
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
@@ -320,6 +339,9 @@ impl From<ServiceError> for Problem {
 
 impl From<QueryError> for Problem {
     fn from(error: QueryError) -> Self {
+        if let QueryError::UnknownFilter { name } = &error {
+            return Self::unknown_parameter(name);
+        }
         let message = sentence(&error.to_string());
         Self::field(error.field(), error.code(), message)
     }
@@ -341,6 +363,7 @@ impl From<CommandError> for Problem {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "still-faulty", title, detail)
                     .with_errors(vec![FieldProblem::from(&fault)])
             }
+            CommandError::PolicyChanged { version } => Self::policy_changed(version),
             CommandError::Engine(error) => error.into(),
         }
     }
@@ -381,12 +404,6 @@ impl From<EngineError> for Problem {
             | EngineError::TablesAhead { .. }
             | EngineError::Sealed { .. } => Self::internal(&error),
         }
-    }
-}
-
-impl From<QueryRejection> for Problem {
-    fn from(rejection: QueryRejection) -> Self {
-        Self::field("", "invalid_query", rejection.body_text())
     }
 }
 

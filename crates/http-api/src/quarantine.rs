@@ -1,7 +1,7 @@
 //! Inputs that could not be taken.
 
 use access::Permission;
-use axum::extract::{FromRequest, Path, RawQuery, Request, State};
+use axum::extract::{FromRequest, RawQuery, Request, State};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -15,8 +15,9 @@ use utoipa::ToSchema;
 use crate::acts::{CommandAnswer, carry_out_made, idempotency_key};
 use crate::answer::{At, PageOf};
 use crate::caller::Caller;
+use crate::parameters::{AtLeast, Id, OfTenant, Once, Paged};
 use crate::problem::{BodyProblems, CommandProblems, CommonProblems, Problem};
-use crate::shown::{cursor_at, limit, pairs, position_cursor, refuse_rest};
+use crate::shown::{cursor_at, limit, pairs, position_cursor, refuse_rest, take_min_position};
 use crate::state::Api;
 
 /// Rows of a page where nobody says, and at most.
@@ -73,9 +74,9 @@ fn row(quarantine: &Quarantine) -> QuarantineRow {
 #[utoipa::path(
     get, path = "/v1/quarantine", tag = "quarantine",
     params(
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 500, description = "Rows of a page; 50 where absent"),
-        ("cursor" = Option<String>, Query, description = "The next_cursor of the page before"),
-        ("Leadfold-Tenant" = Option<String>, Header, description = "The tenant, for a key that reaches several"),
+        Paged,
+        AtLeast,
+        OfTenant,
     ),
     responses((status = 200, body = PageOf<QuarantineRow>), CommonProblems)
 )]
@@ -87,6 +88,7 @@ pub(crate) async fn list(
     caller.must(Permission::Audit)?;
     let owner = Owner::of(&api, &caller)?;
     let mut pairs = pairs(query.as_deref())?;
+    api.reached(take_min_position(&mut pairs)?)?;
     let after = position_cursor(&mut pairs)?.unwrap_or_default();
     let limit = limit(&mut pairs, LIMIT_DEFAULT, LIMIT_MAX)?;
     refuse_rest(&pairs)?;
@@ -153,15 +155,11 @@ fn page(
     get, path = "/v1/quarantine/{id}", tag = "quarantine",
     params(
         ("id" = u64, Path, description = "Its position", minimum = 1),
-        ("Leadfold-Tenant" = Option<String>, Header, description = "The tenant, for a key that reaches several"),
+        OfTenant,
     ),
     responses((status = 200, body = QuarantineRow), CommonProblems)
 )]
-pub(crate) async fn show(
-    State(api): State<Api>,
-    caller: Caller,
-    Path(id): Path<String>,
-) -> Result<At<QuarantineRow>, Problem> {
+pub(crate) async fn show(State(api): State<Api>, caller: Caller, Id(id): Id) -> Result<At<QuarantineRow>, Problem> {
     caller.must(Permission::Audit)?;
     let owner = Owner::of(&api, &caller)?;
     let position = position(&id)?;
@@ -184,6 +182,7 @@ fn position(id: &str) -> Result<LogPosition, Problem> {
 
 /// A repaired input.
 #[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Retry {
     /// The repaired event, as structured JSON; the kept one where absent.
     #[schema(value_type = Option<Object>)]
@@ -195,8 +194,8 @@ pub(crate) struct Retry {
     post, path = "/v1/quarantine/{id}/retry", tag = "quarantine",
     params(
         ("id" = u64, Path, description = "Its position", minimum = 1),
-        ("Idempotency-Key" = Option<String>, Header, description = "1 to 128 characters"),
-        ("Leadfold-Tenant" = Option<String>, Header, description = "The tenant, for a key that reaches several"),
+        Once,
+        OfTenant,
     ),
     request_body(content = Retry, content_type = "application/json"),
     responses((status = 200, body = CommandAnswer), CommonProblems, BodyProblems, CommandProblems)
@@ -204,7 +203,7 @@ pub(crate) struct Retry {
 pub(crate) async fn retry(
     State(api): State<Api>,
     caller: Caller,
-    Path(id): Path<String>,
+    Id(id): Id,
     request: Request,
 ) -> Result<At<CommandAnswer>, Problem> {
     release(&api, &caller, &id, "retry_quarantined", request).await
@@ -217,15 +216,15 @@ pub(crate) async fn retry(
     post, path = "/v1/quarantine/{id}/discard", tag = "quarantine",
     params(
         ("id" = u64, Path, description = "Its position", minimum = 1),
-        ("Idempotency-Key" = Option<String>, Header, description = "1 to 128 characters"),
-        ("Leadfold-Tenant" = Option<String>, Header, description = "The tenant, for a key that reaches several"),
+        Once,
+        OfTenant,
     ),
     responses((status = 200, body = CommandAnswer), CommonProblems, BodyProblems, CommandProblems)
 )]
 pub(crate) async fn discard(
     State(api): State<Api>,
     caller: Caller,
-    Path(id): Path<String>,
+    Id(id): Id,
     request: Request,
 ) -> Result<At<CommandAnswer>, Problem> {
     release(&api, &caller, &id, "discard_quarantined", request).await

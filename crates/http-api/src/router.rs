@@ -8,15 +8,17 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::{BoxError, Json, Router};
-use http::{HeaderValue, Method};
+use http::{HeaderValue, Method, header};
 use tower::ServiceBuilder;
 use tower::limit::GlobalConcurrencyLimitLayer;
 use tower::load_shed::LoadShedLayer;
+use tower::util::option_layer;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::decompression::RequestDecompressionLayer;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{HeaderBuilder, ObjectBuilder, PathItem, RefOr, Type};
 use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -24,9 +26,9 @@ use utoipa_swagger_ui::SwaggerUi;
 
 use crate::answer::POSITION_HEADER;
 use crate::options::ApiOptions;
-use crate::problem::Problem;
+use crate::problem::{Problem, ProblemBody};
 use crate::state::Api;
-use crate::{acts, changes, events, health, leads, observe, orphans, policies, quarantine, segment, visitors};
+use crate::{acts, changes, events, health, leads, linger, observe, orphans, policies, quarantine, segment, visitors};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -35,6 +37,7 @@ use crate::{acts, changes, events, health, leads, observe, orphans, policies, qu
         description = "Interactions in, leads out, every one explained by its log. Answers carry the log position that they were true at; errors are RFC 9457 problems."
     ),
     modifiers(&Security),
+    components(schemas(ProblemBody)),
     tags(
         (name = "events", description = "Interactions in"),
         (name = "leads", description = "Reading leads, and what no lead could take"),
@@ -101,7 +104,24 @@ pub fn description() -> utoipa::openapi::OpenApi {
     let streaming = OpenApiRouter::<Api>::new().routes(routes!(changes::stream));
     let (_, mut description) = routes_of_api().merge(streaming).split_for_parts();
     description.info.version = env!("CARGO_PKG_VERSION").to_owned();
+    description.paths.paths.values_mut().for_each(describe_position);
     description
+}
+
+/// Every answer has the header, so no route need say it.
+fn describe_position(item: &mut PathItem) {
+    let PathItem { get, put, post, delete, patch, .. } = item;
+    for operation in [get, put, post, delete, patch].into_iter().flatten() {
+        for response in operation.responses.responses.values_mut() {
+            if let RefOr::T(response) = response {
+                let position = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).build();
+                let header = HeaderBuilder::new()
+                    .schema(Some(position))
+                    .description(Some("The log position that the answer was true at; of a command, its record"));
+                response.headers.insert("X-Leadfold-Position".to_owned(), header.build().into());
+            }
+        }
+    }
 }
 
 /// The whole API over a running engine.
@@ -122,11 +142,13 @@ pub fn router(api: Api) -> Router {
         .layer(GlobalConcurrencyLimitLayer::new(options.requests_max));
     let within = ServiceBuilder::new()
         .layer(middleware::from_fn(observe::observe))
-        .layer(CatchPanicLayer::custom(|_| panicked()))
-        .layer(cors(&options))
+        .layer(option_layer(cors(&options)))
         .layer(CompressionLayer::new())
+        .layer(middleware::from_fn(linger::linger))
         .layer(middleware::from_fn_with_state(api.clone(), position))
+        .layer(CatchPanicLayer::custom(|_| panicked()))
         .layer(limits)
+        .layer(middleware::from_fn(known_encoding))
         .layer(RequestDecompressionLayer::new())
         .layer(DefaultBodyLimit::max(options.body_bytes_max));
     timed
@@ -138,16 +160,18 @@ pub fn router(api: Api) -> Router {
         .layer(within)
 }
 
-fn cors(options: &ApiOptions) -> CorsLayer {
+/// Which pages of other origins may call; without any, not even preflights are answered.
+fn cors(options: &ApiOptions) -> Option<CorsLayer> {
     let origins: Vec<HeaderValue> = options.cors_origins.iter().filter_map(|origin| origin.parse().ok()).collect();
     if origins.is_empty() {
-        return CorsLayer::new();
+        return None;
     }
-    CorsLayer::new()
+    let layer = CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers(tower_http::cors::AllowHeaders::mirror_request())
-        .expose_headers([POSITION_HEADER, http::header::ETAG, http::header::RETRY_AFTER])
+        .expose_headers([POSITION_HEADER, header::ETAG, header::RETRY_AFTER]);
+    Some(layer)
 }
 
 fn panicked() -> Response {
@@ -160,6 +184,19 @@ async fn time_limit(State(limit): State<Duration>, request: Request, next: Next)
         Ok(response) => response,
         Err(_) => Problem::timeout().into_response(),
     }
+}
+
+/// Refuses bodies that nothing here can decompress.
+async fn known_encoding(request: Request, next: Next) -> Response {
+    let encodings = request.headers().get_all(header::CONTENT_ENCODING);
+    let known = |encoding: &HeaderValue| {
+        let encoding = encoding.as_bytes();
+        encoding.eq_ignore_ascii_case(b"gzip") || encoding.eq_ignore_ascii_case(b"identity")
+    };
+    if encodings.iter().count() > 1 || !encodings.iter().all(known) {
+        return Problem::unsupported_media("Send the body in gzip, or as it is.").into_response();
+    }
+    next.run(request).await
 }
 
 /// Every answer says where the log stood.

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use access::Permission;
-use axum::extract::{FromRequest, Path, Request, State};
+use axum::extract::{FromRequest, Request, State};
 use axum::routing::post;
 use axum::{Json, Router};
 use bytes::Bytes;
@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use service::{Form, RawInput};
 
 use crate::caller::Caller;
+use crate::parameters::Id;
 use crate::problem::Problem;
 use crate::state::Api;
 
@@ -26,7 +27,7 @@ pub(crate) fn routes() -> Router<Api> {
     Router::new().route("/segment/v1/{call}", post(take))
 }
 
-async fn take(State(api): State<Api>, Path(call): Path<String>, request: Request) -> Result<Json<Value>, Problem> {
+async fn take(State(api): State<Api>, Id(call): Id, request: Request) -> Result<Json<Value>, Problem> {
     record(&api, &call, request).await
 }
 

@@ -158,7 +158,7 @@ pub(crate) fn take(pairs: &mut Vec<(String, String)>, name: &str) -> Option<Stri
 pub(crate) fn refuse_rest(pairs: &[(String, String)]) -> Result<(), Problem> {
     match pairs.first() {
         None => Ok(()),
-        Some((name, _)) => Err(Problem::field(name, "unknown_parameter", "There is no such parameter.")),
+        Some((name, _)) => Err(Problem::unknown_parameter(name)),
     }
 }
 

@@ -35,6 +35,9 @@ impl Inlet for ServiceHandle {
 /// Says why the process is not ready, beside what the service knows; `None` when it is.
 pub type ReadyCheck = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 
+/// Says whether the service is stopping, so that what never ends by itself does.
+pub type StopCheck = Arc<dyn Fn() -> bool + Send + Sync>;
+
 /// What every route has at hand. Cheap to clone.
 #[derive(Clone)]
 pub struct Api {
@@ -48,6 +51,8 @@ pub struct Api {
     pub metrics: PrometheusHandle,
     /// What else must hold for `/readyz`.
     pub ready: ReadyCheck,
+    /// When streams end.
+    pub stopping: StopCheck,
     /// Whether inputs must have a tenant before they go in, because their way leads through a feed that is told by it.
     pub tenant_first: bool,
     /// Streams of changes that may be open at the same time.
@@ -92,12 +97,17 @@ impl Api {
 
     /// Waits until the listing holds what the caller has seen before.
     pub(crate) async fn wait(&self, min_position: Option<u64>) -> Result<(), Problem> {
-        let Some(position) = min_position else { return self.listed() };
-        if position > self.service.head().0 {
-            return Err(Problem::position_ahead(self.service.head()));
+        self.reached(min_position)?;
+        if let Some(position) = min_position {
+            self.service.wait_listed(LogPosition(position), self.options.listing_wait).await?;
         }
-        self.service.wait_listed(LogPosition(position), self.options.listing_wait).await?;
         self.listed()
+    }
+
+    /// Refuses a position that the log doesn't reach. What is read from the log itself waits for nothing else.
+    pub(crate) fn reached(&self, min_position: Option<u64>) -> Result<(), Problem> {
+        let head = self.service.head();
+        if min_position.is_some_and(|position| position > head.0) { Err(Problem::position_ahead(head)) } else { Ok(()) }
     }
 
     /// Whether the listing can be read at all yet.

@@ -1,7 +1,7 @@
 //! The people behind interactions.
 
 use access::Permission;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use engine::TimelineQuery;
 use lead_domain::VisitorId;
 use listing::VisitorRow;
@@ -9,6 +9,7 @@ use listing::VisitorRow;
 use crate::answer::{At, PageOf};
 use crate::caller::Caller;
 use crate::leads::{page_of, timeline_page};
+use crate::parameters::{AtLeast, Id, OfTenant, Paged};
 use crate::problem::{CommonProblems, Problem};
 use crate::shown::{TimelineRow, pairs, refuse_rest, take_min_position};
 use crate::state::Api;
@@ -20,15 +21,15 @@ use crate::state::Api;
     get, path = "/v1/visitors/{id}", tag = "visitors",
     params(
         ("id" = String, Path, description = "Such as V42", pattern = "^V[1-9][0-9]*$"),
-        ("min_position" = Option<u64>, Query, description = "Waits until the listing holds this position"),
-        ("Leadfold-Tenant" = Option<String>, Header, description = "The tenant, for a key that reaches several"),
+        AtLeast,
+        OfTenant,
     ),
     responses((status = 200, body = VisitorRow), CommonProblems)
 )]
 pub(crate) async fn show(
     State(api): State<Api>,
     caller: Caller,
-    Path(id): Path<String>,
+    Id(id): Id,
     RawQuery(query): RawQuery,
 ) -> Result<At<VisitorRow>, Problem> {
     caller.must(Permission::ReadLeads)?;
@@ -49,22 +50,22 @@ pub(crate) async fn show(
     get, path = "/v1/visitors/{id}/timeline", tag = "visitors",
     params(
         ("id" = String, Path, description = "Such as V42", pattern = "^V[1-9][0-9]*$"),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 500, description = "Records of a page; 50 where absent"),
-        ("cursor" = Option<String>, Query, description = "The next_cursor of the page before"),
-        ("Leadfold-Tenant" = Option<String>, Header, description = "The tenant, for a key that reaches several"),
+        Paged,
+        AtLeast,
+        OfTenant,
     ),
     responses((status = 200, body = PageOf<TimelineRow>), CommonProblems)
 )]
 pub(crate) async fn timeline(
     State(api): State<Api>,
     caller: Caller,
-    Path(id): Path<String>,
+    Id(id): Id,
     RawQuery(query): RawQuery,
 ) -> Result<At<PageOf<TimelineRow>>, Problem> {
     caller.must(Permission::ReadLeads)?;
     let tenant = api.tenant(&caller)?;
     let id = visitor_id(&id)?;
-    let page = timeline_page(query.as_deref())?;
+    let page = timeline_page(&api, query.as_deref())?;
     let read = move |engine: &mut engine::Engine| {
         engine.book(tenant.id, id)?;
         engine.timeline(&TimelineQuery { visitor: id, lead: None, limit: page.1 + 1, before: page.0 })

@@ -126,6 +126,10 @@ async fn serve(
             connections.as_ref().and_then(LateNats::trouble).or_else(|| Deliveries::trouble(&delivering))
         }),
         streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+        stopping: {
+            let stopping = stopping.clone();
+            Arc::new(move || stopping.is_cancelled())
+        },
         options: Arc::new(ApiOptions { cors_origins: args.cors_origins.clone(), ..ApiOptions::default() }),
     };
     let listener = listener::Listener::bind(args)?;

@@ -31,6 +31,12 @@ pub enum CommandError {
         /// The fault.
         fault: Fault,
     },
+    /// Another version of the policy is in force than the caller has seen.
+    #[error("adopt the policy: version {version} is in force; read it again and decide anew")]
+    PolicyChanged {
+        /// The version in force; 0 where there is none yet.
+        version: u32,
+    },
     /// The engine said no.
     #[error(transparent)]
     Engine(EngineError),
@@ -164,6 +170,13 @@ impl Asked {
 
     /// A policy may only be adopted for the tenant that it was sent for, or by somebody who may act for all.
     fn adopt(&self, engine: &mut Engine, document: &str) -> Result<Answer, CommandError> {
+        if let Some(seen) = self.document.if_version {
+            let tenant = engine.tenants().iter().find(|tenant| tenant.id == self.tenant);
+            let version = tenant.map_or(0, |tenant| tenant.version);
+            if version != seen {
+                return Err(CommandError::PolicyChanged { version });
+            }
+        }
         let (_, adopted) = engine.adopt_for(document, self.tenant_name.as_deref())?;
         Ok(self.bare_answer(engine, matches!(adopted, Adopted::Unchanged(_))))
     }

@@ -1,0 +1,16 @@
+//! The running service from outside: over HTTP, with keys and without, cut off and started again.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests and their helpers")]
+
+mod access;
+mod clock;
+mod commands;
+mod description;
+mod discretion;
+mod events;
+mod limits;
+mod once;
+mod policy;
+mod reach;
+mod stream;
+mod support;

@@ -1,0 +1,102 @@
+//! The policy over HTTP: read, replaced, refused, remembered.
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::support::{Answer, Client, Event, Site, policy_of, shop_policy};
+
+fn put(client: &Client, policy: &str) -> Answer {
+    let put = client.request(Method::PUT, "/v1/policy").header("content-type", "application/toml");
+    client.send(put.body(policy.to_owned()))
+}
+
+#[test]
+fn a_tenant_begins_with_its_first_policy() {
+    let site = Site::empty();
+    let service = site.serve();
+    let client = service.client();
+    client.get("/v1/policy").problem(404, "not-found");
+    client.get("/v1/leads").problem(404, "not-found");
+    put(&client, &shop_policy()).ok(200);
+    let shown = client.get("/v1/policy");
+    assert_eq!((shown.status, shown.text(), shown.text_of("etag")), (200, shop_policy(), Some("\"1\"")));
+    assert_eq!(shown.text_of("content-type"), Some("application/toml"));
+    client.record(&Event::page("one", "device").json());
+    // The second tenant makes it necessary to say which.
+    put(&client, &policy_of("globex")).ok(200);
+    client.get("/v1/policy").problem(400, "invalid-request");
+    let globex = service.client().header("leadfold-tenant", "globex");
+    assert_eq!(globex.get("/v1/policy").text(), policy_of("globex"));
+}
+
+#[test]
+fn another_policy_counts_from_then_on_and_the_old_one_is_remembered() {
+    let site = Site::shop();
+    let service = site.serve();
+    let client = service.client();
+    let same = put(&client, &shop_policy()).ok(200);
+    assert_eq!(same["repeated"], true);
+    let longer = shop_policy().replace("close_after = \"7d\"", "close_after = \"8d\"");
+    let adopted = put(&client, &longer).ok(200);
+    assert_eq!(adopted["repeated"], false);
+    let shown = client.get("/v1/policy");
+    assert_eq!((shown.text(), shown.text_of("etag")), (longer.clone(), Some("\"2\"")));
+    let versions = client.get("/v1/policy/versions").ok(200);
+    let numbers: Vec<u64> =
+        versions["items"].as_array().unwrap().iter().map(|row| row["version"].as_u64().unwrap()).collect();
+    assert_eq!(numbers, [2, 1]);
+    let types = client.get("/v1/lead-types").ok(200);
+    let shopping = types["items"].as_array().unwrap().iter().find(|row| row["name"] == "shopping").unwrap().clone();
+    assert_eq!(shopping["close_after_seconds"], 8 * 24 * 3_600);
+    let recorded = client.record(&Event::page("one", "device").json());
+    let lead = format!("/v1/leads/{}?min_position={}", recorded.lead, recorded.position);
+    assert_eq!(client.get(&lead).ok(200)["deadline"], "2026-11-08T23:00:00Z");
+}
+
+#[test]
+fn lead_types_are_filtered_by_group_skill_and_activity() {
+    let site = Site::shop();
+    let service = site.serve();
+    let client = service.client();
+    for (query, names) in [
+        ("", vec!["broadband", "business-offer", "phones", "shopping", "tablets", "trade-in"]),
+        ("?group=devices", vec!["phones", "shopping", "tablets", "trade-in"]),
+        ("?group=devices&active=true", vec!["phones", "shopping", "tablets"]),
+        ("?active=false", vec!["trade-in"]),
+        ("?skill=voice-sales", vec!["broadband", "business-offer"]),
+        ("?skill=nobody", vec![]),
+    ] {
+        let found = client.get(&format!("/v1/lead-types{query}")).ok(200);
+        let found: Vec<&str> =
+            found["items"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect();
+        assert_eq!(found, names, "{query}");
+    }
+    client.get("/v1/lead-types?active=perhaps").problem(400, "invalid-request");
+    let problem = client.get("/v1/lead-types?colour=red").problem(400, "invalid-request");
+    assert_eq!(
+        problem["errors"],
+        json!([{ "path": "colour", "code": "unknown_parameter", "message": "There is no such parameter." }])
+    );
+}
+
+#[test]
+fn a_policy_with_faults_is_refused_whole_and_every_fault_is_named() {
+    let site = Site::shop();
+    let service = site.serve();
+    let client = service.client();
+    let faulty = shop_policy()
+        .replace("close_after = \"7d\"", "close_after = \"soon\"")
+        .replace("total_cap = 100", "total_cap = 100\ncolour = 1");
+    let problem = put(&client, &faulty).problem(422, "invalid-policy");
+    assert!(problem["errors"].as_array().is_some_and(|errors| errors.len() >= 2), "{problem}");
+    put(&client, "tenant = ").problem(422, "invalid-policy");
+    put(&client, "").problem(400, "invalid-request");
+    let json = client.request(Method::PUT, "/v1/policy").json(&json!({}));
+    client.send(json).problem(415, "unsupported-media-type");
+    assert_eq!(client.get("/v1/policy").text(), shop_policy());
+    let stale = client
+        .request(Method::PUT, "/v1/policy")
+        .header("content-type", "application/toml")
+        .header("if-match", "\"7\"");
+    client.send(stale.body(shop_policy())).problem(412, "version-mismatch");
+}

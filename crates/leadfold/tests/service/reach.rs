@@ -1,0 +1,47 @@
+//! Who reaches the service while there is no key, and who no longer does once there is one.
+
+use crate::support::{Client, Event, Running, Site};
+
+#[test]
+fn without_a_key_it_listens_on_loopback_only_and_says_so() {
+    let site = Site::shop();
+    let refused = site.run(&["serve", "--listen", "0.0.0.0:0"]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    assert!(said.contains("no API key") && said.contains("keys create"), "{said}");
+
+    let service = site.serve();
+    assert_eq!(service.client().get("/v1/leads").ok(200)["items"].as_array().map(Vec::len), Some(0));
+    let (ended, said) = service.stop();
+    assert!(ended.success(), "{ended}");
+    assert!(said.contains("no API key was made"), "{said}");
+}
+
+#[test]
+fn with_a_key_it_may_be_reached_from_elsewhere_but_only_with_the_key() {
+    let site = Site::shop();
+    let (_, key) = site.key("admin", "*");
+    let service = Running::start(site.command(&["serve", "--listen", "0.0.0.0:0"]));
+    let url = service.url().replace("0.0.0.0", "127.0.0.1");
+    let client = Client::new(&url);
+    let refused = client.get("/v1/leads");
+    refused.problem(401, "unauthorized");
+    assert_eq!(refused.text_of("www-authenticate"), Some("Bearer"));
+    client.header("authorization", &format!("Bearer {key}")).get("/v1/leads").ok(200);
+}
+
+#[test]
+fn a_first_key_closes_the_service_and_a_revoked_one_is_refused_at_once() {
+    let site = Site::shop();
+    let service = site.serve();
+    service.client().record(&Event::page("one", "device").json());
+    let (id, key) = site.key("operator", "acme");
+    service.client().get("/v1/leads").problem(401, "unauthorized");
+    let operator = service.with_key(&key);
+    operator.get("/v1/leads").ok(200);
+    site.done(&["keys", "revoke", &id]);
+    let problem = operator.get("/v1/leads").problem(401, "unauthorized");
+    assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains("revoked")), "{problem}");
+    // Keys that are all revoked are keys: nobody is let in without one.
+    service.client().get("/v1/leads").problem(401, "unauthorized");
+}
