@@ -386,6 +386,15 @@ impl Chunk {
         self.lines.is_empty()
     }
 
+    /// The lines as they came, without their ends, for a service that decodes them itself. One that is far too long is
+    /// cut off.
+    pub fn lines(&self) -> impl Iterator<Item = &[u8]> {
+        self.lines.iter().map(|(range, line)| {
+            let bytes = self.bytes.get(range.clone()).unwrap_or_default();
+            bytes.strip_prefix(b"\xef\xbb\xbf").filter(|_| line.number == 1).unwrap_or(bytes)
+        })
+    }
+
     /// Appends the entry of every line to `entries`, in order.
     ///
     /// # Errors

@@ -17,7 +17,8 @@ use crate::settings::{GlobalArgs, parse_time};
 #[command(name = "leadfold", version, propagate_version = true, max_term_width = 110)]
 #[command(after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 data damaged.\n\n\
     Example:\n  leadfold policy adopt examples/shop/policy.toml\n  \
-    leadfold import examples/shop/interactions.ndjson\n  leadfold leads --status open --limit 10")]
+    leadfold import examples/shop/interactions.ndjson\n  leadfold leads --status open --limit 10\n\n\
+    Where a running service holds the data folder, commands go to it. --server names one elsewhere.")]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: GlobalArgs,
@@ -80,6 +81,9 @@ pub(crate) enum Command {
     /// Make, list and revoke API keys
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Check the whole log and everything derived from it
     #[command(
         after_help = "Checks the chain, the seals, duplicate detection, and the books against a fold of the log.\n\
@@ -188,6 +192,17 @@ pub(crate) struct NatsArgs {
     /// Only check the streams, never make them
     #[arg(long, env = "LEADFOLD_NATS_NO_CREATE", value_parser = FalseyValueParser::new())]
     pub(crate) nats_no_create: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Show every setting, its value and where that comes from
+    #[command(
+        after_help = "Flags come before the environment, that before the file, and that before defaults. In the \
+        file a key is the name of an option with _ for -; options of the service stand in a table [serve].\n\n\
+        Example:\n  leadfold config show --config leadfold.toml"
+    )]
+    Show,
 }
 
 #[derive(Debug, Subcommand)]
@@ -365,7 +380,8 @@ pub(crate) struct LeadArgs {
 /// What counts for every act.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct ActArgs {
-    /// When it counts as done (RFC 3339); without it the tenant's clock, as far as imports have brought it
+    /// When it counts as done (RFC 3339); without it the tenant's clock, as far as imports have brought it, or now for a
+    /// running service
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub(crate) at: Option<Time>,
     /// The lead's version that you have seen; refused if it has changed since

@@ -1,6 +1,7 @@
 //! The commands, one module each.
 
 mod act;
+mod config;
 mod feed;
 pub(crate) mod import;
 mod keys;
@@ -10,6 +11,7 @@ mod orphans;
 mod policy;
 mod projections;
 mod quarantine;
+mod rows;
 mod timeline;
 mod verify;
 mod visitor;
@@ -18,11 +20,12 @@ use std::io::{BufWriter, Write};
 
 use clap::CommandFactory;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, ConfigCommand};
+use crate::config::Configuration;
 use crate::settings::Settings;
 
 /// Runs one command to its end.
-pub(crate) fn run(command: &Command, settings: &Settings) -> anyhow::Result<()> {
+pub(crate) fn run(command: &Command, settings: &Settings, configuration: &Configuration) -> anyhow::Result<()> {
     match command {
         Command::Policy(command) => policy::run(command, settings),
         Command::Import(args) => import::run(args, settings),
@@ -37,6 +40,7 @@ pub(crate) fn run(command: &Command, settings: &Settings) -> anyhow::Result<()> 
         Command::Serve(args) => crate::serve::run(args, settings),
         Command::Feed(command) => feed::run(command, settings),
         Command::Keys(command) => keys::run(command, settings),
+        Command::Config(ConfigCommand::Show) => config::show(configuration, settings),
         Command::Verify => verify::run(settings),
         Command::Repair => verify::repair(settings),
         Command::Generate(args) => {

@@ -7,6 +7,8 @@ use event_log::{LogError, TableError};
 use key_vault::VaultError;
 use listing::ListingError;
 
+use crate::remote::RemoteError;
+
 /// The command failed.
 const FAILED: u8 = 1;
 /// The command line or a value on it is wrong. Also clap's own code.
@@ -47,7 +49,8 @@ fn sentence(error: &anyhow::Error) -> String {
             _ => (text, None),
         };
         if sentence.is_empty() {
-            let plain = cause.is::<UsageError>() || cause.is::<DamageFound>() || is_refusal(cause);
+            let refused = matches!(cause.downcast_ref(), Some(RemoteError::Refused { .. }));
+            let plain = refused || cause.is::<UsageError>() || cause.is::<DamageFound>() || is_refusal(cause);
             sentence = if plain || text.starts_with("cannot ") { text.clone() } else { format!("cannot {text}") };
         } else if !sentence.contains(&text) && !text.ends_with(&last) {
             sentence.push_str(": ");
@@ -87,7 +90,7 @@ fn is_refusal(cause: &(dyn std::error::Error + 'static)) -> bool {
 
 fn code(error: &anyhow::Error) -> u8 {
     for cause in error.chain() {
-        if cause.is::<UsageError>() {
+        if cause.is::<UsageError>() || cause.downcast_ref().is_some_and(RemoteError::is_usage) {
             return USAGE;
         }
         let damaged = cause.is::<DamageFound>()

@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! DIR/lock                 held by the process that has the folder open; names it
+//! DIR/address              where the service that holds the folder can be reached
 //! DIR/log/                 the log (RocksDB), with DIR/log-head beside it
 //! DIR/tables/              what follows the log and can be rebuilt from it (RocksDB)
 //! DIR/keys/                the keys that personal data is sealed with: not for backups of the log
 //! DIR/projections/         read models, which can be rebuilt from the log
 //! ```
 
+use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -25,10 +27,36 @@ use rocks_store::{LogOptions, RocksLog, RocksTables, TablesOptions};
 
 use crate::failure::UsageError;
 use crate::output::progress_bar;
+use crate::serve::Address;
 use crate::settings::Settings;
 
 /// Behind the name of a folder that is only there to be removed.
 const DISCARDED: &str = "discarded";
+
+/// The file with the address of the service that holds the folder, as `Address` writes it.
+const ADDRESS: &str = "address";
+
+/// Another process has the data folder open.
+#[derive(Debug, thiserror::Error)]
+pub(crate) struct FolderHeld {
+    folder: PathBuf,
+    holder: String,
+    /// Where it can be reached, if it is a service.
+    pub(crate) address: Option<String>,
+}
+
+impl fmt::Display for FolderHeld {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { folder, holder, address } = self;
+        write!(formatter, "open the data folder {}: {holder} holds it", folder.display())?;
+        match address {
+            None => write!(formatter, ". Wait until that has ended"),
+            Some(url) => {
+                write!(formatter, " and serves it at {url}. This needs the folder itself: stop the service first")
+            }
+        }
+    }
+}
 
 /// Keeps a data folder from being opened by another process.
 pub(crate) struct Held {
@@ -43,6 +71,12 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
+    /// Opens the folder of the settings for what no service does.
+    pub(crate) fn open_itself(settings: &Settings) -> anyhow::Result<Self> {
+        refuse_server(settings)?;
+        Self::open(settings)
+    }
+
     /// Opens the folder of the settings, which must be there.
     pub(crate) fn open(settings: &Settings) -> anyhow::Result<Self> {
         if !settings.data.join("log").is_dir() {
@@ -134,6 +168,7 @@ pub(crate) fn catch_up(projector: &mut Projector<Listing>, head: LogPosition) ->
 
 /// Removes what can be rebuilt from the log: tables and read models.
 pub(crate) fn discard_derived(settings: &Settings) -> anyhow::Result<()> {
+    refuse_server(settings)?;
     let folder = &settings.data;
     if !folder.join("log").is_dir() {
         bail!(no_data(folder));
@@ -166,6 +201,15 @@ fn remove_discarded(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What needs the folder itself must not take another one than the caller may mean.
+fn refuse_server(settings: &Settings) -> Result<(), UsageError> {
+    let Some(server) = &settings.server else { return Ok(()) };
+    Err(UsageError(format!(
+        "this needs the data folder itself, which the service at {server} has; leave --server out (LEADFOLD_SERVER, or \
+         server in the configuration file), stop the service, and run it where the folder is"
+    )))
+}
+
 fn no_data(folder: &Path) -> UsageError {
     let folder = folder.display();
     UsageError(format!(
@@ -187,7 +231,7 @@ fn lock(folder: &Path) -> anyhow::Result<File> {
             let _ = file.read_to_string(&mut holder);
             let holder = holder.trim();
             let holder = if holder.is_empty() { "another process".to_owned() } else { format!("process {holder}") };
-            bail!("cannot open the data folder {}: {holder} holds it. Wait until that has ended", folder.display());
+            bail!(FolderHeld { folder: folder.to_owned(), holder, address: Address::read(folder) });
         }
         Err(TryLockError::Error(error)) => {
             return Err(error).with_context(|| format!("cannot lock {}", path.display()));
@@ -196,6 +240,8 @@ fn lock(folder: &Path) -> anyhow::Result<File> {
     file.set_len(0)
         .and_then(|()| write!(file, "{}", std::process::id()))
         .with_context(|| format!("cannot write {}", path.display()))?;
+    // Left by a service that was killed; it would lead to whoever listens there by now.
+    let _ = fs::remove_file(folder.join(ADDRESS));
     Ok(file)
 }
 

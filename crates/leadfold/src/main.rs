@@ -2,20 +2,23 @@
 
 mod cli;
 mod commands;
+mod config;
 mod failure;
 mod folder;
 mod generate;
 mod output;
+mod remote;
 mod serve;
 mod settings;
+mod source;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::{Cli, Command, LogFormat};
+use crate::config::Configuration;
 use crate::settings::Settings;
 
 /// Allocations cross threads between the stages of an import.
@@ -23,9 +26,12 @@ use crate::settings::Settings;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let (cli, configuration) = match Configuration::read() {
+        Ok(read) => read,
+        Err(error) => return failure::report(&error),
+    };
     start_logging(&cli);
-    let ended = Settings::of(&cli.global).and_then(|settings| commands::run(&cli.command, &settings));
+    let ended = Settings::of(&cli.global).and_then(|settings| commands::run(&cli.command, &settings, &configuration));
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failure::report(&error),

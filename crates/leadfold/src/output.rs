@@ -80,3 +80,9 @@ pub(crate) fn short_time(time: Time) -> String {
     let time: DateTime<Utc> = DateTime::from_timestamp_millis(millis).unwrap_or_default();
     time.format("%Y-%m-%d %H:%M:%S").to_string()
 }
+
+/// An RFC 3339 time as a table shows it; anything else as it is.
+pub(crate) fn shown_time(text: &str) -> String {
+    let parsed = DateTime::parse_from_rfc3339(text);
+    parsed.map_or_else(|_| text.to_owned(), |time| short_time(Time::from_millis(time.timestamp_millis())))
+}

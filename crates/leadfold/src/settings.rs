@@ -1,13 +1,13 @@
-//! Where the data is and who asks: flags, then the environment, then the configuration file, then defaults.
+//! Where the data is and who asks. Where the values come from is for `config` to say.
 
-use std::path::{Path, PathBuf};
+use std::fmt;
+use std::path::PathBuf;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 use engine::{Clock, EngineOptions};
 use key_vault::MasterKey;
 use lead_domain::Time;
-use serde::Deserialize;
 
 use crate::failure::UsageError;
 
@@ -15,13 +15,14 @@ use crate::failure::UsageError;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Options of every command")]
 pub(crate) struct GlobalArgs {
-    /// The folder that holds the log, the keys and what is derived from them [default: ./leadfold-data]
-    #[arg(long, global = true, value_name = "DIR", env = "LEADFOLD_DATA")]
-    pub(crate) data: Option<PathBuf>,
+    /// The folder that holds the log, the keys and what is derived from them
+    #[arg(long, global = true, value_name = "DIR", env = "LEADFOLD_DATA", default_value = "leadfold-data")]
+    pub(crate) data: PathBuf,
     /// Whose data; may be left out where there is only one tenant
     #[arg(long, global = true, value_name = "NAME", env = "LEADFOLD_TENANT")]
     pub(crate) tenant: Option<String>,
-    /// A configuration file (TOML) with any of: data, tenant, operator, master_key_file
+    /// A configuration file (TOML): data, tenant, operator, master_key_file, server, api_key_file, and a table [serve] with
+    /// the options of the service, all of them with _ for -
     #[arg(long, global = true, value_name = "FILE", env = "LEADFOLD_CONFIG")]
     pub(crate) config: Option<PathBuf>,
     /// The account name that commands are recorded under [default: the user name]
@@ -30,6 +31,16 @@ pub(crate) struct GlobalArgs {
     /// A file with the master key as 64 hexadecimal digits, to keep it apart from the data [default: DIR/keys/master.key]
     #[arg(long, global = true, value_name = "FILE", env = "LEADFOLD_MASTER_KEY_FILE")]
     pub(crate) master_key_file: Option<PathBuf>,
+    /// A running service to go to, such as https://leadfold.example.com. Without it the folder counts, or the service that
+    /// holds it
+    #[arg(long, global = true, value_name = "URL", env = "LEADFOLD_SERVER")]
+    pub(crate) server: Option<String>,
+    /// The API key for a service; others can see a command line, so better name a file
+    #[arg(long, global = true, value_name = "KEY", env = "LEADFOLD_API_KEY", hide_env_values = true)]
+    pub(crate) api_key: Option<ApiKey>,
+    /// A file that holds the API key for a service
+    #[arg(long, global = true, value_name = "FILE", env = "LEADFOLD_API_KEY_FILE")]
+    pub(crate) api_key_file: Option<PathBuf>,
     /// One JSON object a line, in the shapes of the HTTP interface
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -44,13 +55,27 @@ pub(crate) struct GlobalArgs {
     pub(crate) write_back_records: Option<u64>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ConfigFile {
-    data: Option<PathBuf>,
-    tenant: Option<String>,
-    operator: Option<String>,
-    master_key_file: Option<PathBuf>,
+/// An API key. It is shown nowhere.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct ApiKey(String);
+
+impl ApiKey {
+    /// The key itself, for the header that carries it.
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for ApiKey {
+    fn from(key: String) -> Self {
+        Self(key.trim().to_owned())
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("(hidden)")
+    }
 }
 
 /// What the flags, the environment and the file come to.
@@ -60,25 +85,44 @@ pub(crate) struct Settings {
     pub(crate) tenant: Option<String>,
     pub(crate) operator: String,
     pub(crate) master_key_file: Option<PathBuf>,
+    /// The service that was named; without one the data folder counts.
+    pub(crate) server: Option<String>,
+    api_key: Option<ApiKey>,
+    api_key_file: Option<PathBuf>,
     pub(crate) json: bool,
     pub(crate) clock: Clock,
     pub(crate) write_back_records: Option<u64>,
 }
 
 impl Settings {
-    /// Puts the sources together.
+    /// Reads what the options say.
     pub(crate) fn of(args: &GlobalArgs) -> anyhow::Result<Self> {
-        let file = args.config.as_deref().map(read_config).transpose()?.unwrap_or_default();
-        let account = || std::env::var("USER").ok().filter(|name| !name.is_empty());
         Ok(Self {
-            data: args.data.clone().or(file.data).unwrap_or_else(|| PathBuf::from("leadfold-data")),
-            tenant: args.tenant.clone().or(file.tenant),
-            operator: args.operator.clone().or(file.operator).or_else(account).unwrap_or_else(|| "cli".to_owned()),
-            master_key_file: args.master_key_file.clone().or(file.master_key_file),
+            data: args.data.clone(),
+            tenant: args.tenant.clone(),
+            operator: args.operator.clone().unwrap_or_else(account),
+            master_key_file: args.master_key_file.clone(),
+            server: args.server.clone().filter(|server| !server.is_empty()),
+            api_key: args.api_key.clone().filter(|key| !key.expose().is_empty()),
+            api_key_file: args.api_key_file.clone(),
             json: args.json,
             clock: args.clock.as_deref().map(fixed_clock).transpose()?.unwrap_or(Clock::System),
             write_back_records: args.write_back_records,
         })
+    }
+
+    /// The API key for a service: the one that was given, or the one in the file.
+    pub(crate) fn api_key(&self) -> anyhow::Result<Option<ApiKey>> {
+        if let Some(key) = &self.api_key {
+            return Ok(Some(key.clone()));
+        }
+        let Some(path) = &self.api_key_file else { return Ok(None) };
+        let text = std::fs::read_to_string(path);
+        let key = ApiKey::from(text.with_context(|| format!("cannot read the API key file {}", path.display()))?);
+        if key.expose().is_empty() {
+            bail!(UsageError(format!("the API key file {} is empty", path.display())));
+        }
+        Ok(Some(key))
     }
 
     /// The engine's options.
@@ -98,14 +142,9 @@ impl Settings {
     }
 }
 
-fn read_config(path: &Path) -> anyhow::Result<ConfigFile> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("cannot read the configuration file {}", path.display()))?;
-    toml::from_str(&text).map_err(|error: toml::de::Error| {
-        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-        let (file, line) = (path.display(), before.matches('\n').count() + 1);
-        UsageError(format!("the configuration file {file}, line {line}: {}", error.message())).into()
-    })
+/// The account name that commands are recorded under where nobody says.
+pub(crate) fn account() -> String {
+    std::env::var("USER").ok().filter(|name| !name.is_empty()).unwrap_or_else(|| "cli".to_owned())
 }
 
 fn fixed_clock(text: &str) -> anyhow::Result<Clock> {

@@ -1,6 +1,7 @@
 //! How values look in JSON: ids as shown, times as RFC 3339 in UTC, money as amount and currency.
 
 use std::fmt::Display;
+use std::str::FromStr;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use lead_domain::{Currency, Money, Time};
@@ -64,6 +65,35 @@ pub(crate) fn read_optional_money<'de, D: Deserializer<'de>>(deserializer: D) ->
     let Some(json) = Option::<MoneyJson>::deserialize(deserializer)? else { return Ok(None) };
     let currency = Currency::new(&json.currency).ok_or_else(|| serde::de::Error::custom("no currency code"))?;
     Ok(Some(Money { amount: json.amount, currency }))
+}
+
+pub(crate) fn read_shown<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+}
+
+pub(crate) fn read_optional_shown<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    text.map(|text| text.parse()).transpose().map_err(serde::de::Error::custom)
+}
+
+pub(crate) fn read_all_shown<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    texts.iter().map(|text| text.parse()).collect::<Result<_, _>>().map_err(serde::de::Error::custom)
+}
+
+pub(crate) fn read_shown_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Time, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    read_time(&text).ok_or_else(|| serde::de::Error::custom("no RFC 3339 time"))
+}
+
+pub(crate) fn read_optional_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Time>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    let read = |text: String| read_time(&text).ok_or_else(|| serde::de::Error::custom("no RFC 3339 time"));
+    text.map(read).transpose()
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! What reads answer: rows as people and programs see them. They serialise to the JSON of the API.
+//! What reads answer: rows as people and programs see them. They serialise to the JSON of the API, and are read from it
+//! again by whoever asks a service.
 
 use std::collections::BTreeMap;
 
@@ -20,14 +21,14 @@ pub struct MoneyShape {
 }
 
 /// A lead, everywhere.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct LeadRow {
     /// Such as `V42-1`.
-    #[serde(serialize_with = "json::shown")]
+    #[serde(serialize_with = "json::shown", deserialize_with = "json::read_shown")]
     #[schema(value_type = String)]
     pub id: LeadId,
     /// Who owns it now, after merges.
-    #[serde(serialize_with = "json::shown")]
+    #[serde(serialize_with = "json::shown", deserialize_with = "json::read_shown")]
     #[schema(value_type = String)]
     pub visitor_id: VisitorId,
     /// The tenant's own number for the customer, as sent; the one that the lead knows, not the visitor.
@@ -41,23 +42,23 @@ pub struct LeadRow {
     /// The operator's reason.
     pub close_reason: Option<String>,
     /// When it was opened.
-    #[serde(serialize_with = "json::time")]
+    #[serde(serialize_with = "json::time", deserialize_with = "json::read_shown_time")]
     #[schema(value_type = String, format = DateTime)]
     pub opened_at: Time,
     /// When it ended.
-    #[serde(serialize_with = "json::optional_time")]
+    #[serde(serialize_with = "json::optional_time", deserialize_with = "json::read_optional_time")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub closed_at: Option<Time>,
     /// When it closes unless something happens; for a closed lead, when it would have.
-    #[serde(serialize_with = "json::time")]
+    #[serde(serialize_with = "json::time", deserialize_with = "json::read_shown_time")]
     #[schema(value_type = String, format = DateTime)]
     pub deadline: Time,
     /// The earliest interaction; the opening where there is none.
-    #[serde(serialize_with = "json::time")]
+    #[serde(serialize_with = "json::time", deserialize_with = "json::read_shown_time")]
     #[schema(value_type = String, format = DateTime)]
     pub first_interaction_at: Time,
     /// The latest interaction; the opening where there is none.
-    #[serde(serialize_with = "json::time")]
+    #[serde(serialize_with = "json::time", deserialize_with = "json::read_shown_time")]
     #[schema(value_type = String, format = DateTime)]
     pub last_interaction_at: Time,
     /// How many interactions it has.
@@ -75,7 +76,7 @@ pub struct LeadRow {
     /// The sum of its score ledger.
     pub score: ScoreRow,
     /// The sum of the sales that count, in the currency of the first of them.
-    #[serde(serialize_with = "json::optional_money")]
+    #[serde(serialize_with = "json::optional_money", deserialize_with = "json::read_optional_money")]
     #[schema(value_type = Option<MoneyShape>)]
     pub sale_value: Option<Money>,
     /// Units sold.
@@ -103,7 +104,7 @@ pub struct LeadRow {
 }
 
 /// Whether a lead takes interactions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LeadStatus {
     /// It does.
@@ -113,7 +114,7 @@ pub enum LeadStatus {
 }
 
 /// How to reach a person: for each field what was given last.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ContactRow {
     /// Name.
     pub name: Option<String>,
@@ -128,7 +129,7 @@ pub struct ContactRow {
 }
 
 /// A campaign.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CampaignRow {
     /// `utm_campaign`.
     pub name: Option<String>,
@@ -166,7 +167,7 @@ pub struct ProductRow {
 }
 
 /// A score.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ScoreRow {
     /// The sum, after the cap.
     pub total: i64,
@@ -179,10 +180,10 @@ pub struct ScoreRow {
 }
 
 /// An operator's note.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NoteRow {
     /// When it counts as written.
-    #[serde(serialize_with = "json::time")]
+    #[serde(serialize_with = "json::time", deserialize_with = "json::read_shown_time")]
     #[schema(value_type = String, format = DateTime)]
     pub at: Time,
     /// The text.
@@ -190,18 +191,18 @@ pub struct NoteRow {
 }
 
 /// An interaction that no lead could take.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct OrphanRow {
     /// Such as `I1042`.
-    #[serde(serialize_with = "json::shown")]
+    #[serde(serialize_with = "json::shown", deserialize_with = "json::read_shown")]
     #[schema(value_type = String)]
     pub id: InteractionId,
     /// Whose it is now, after merges.
-    #[serde(serialize_with = "json::shown")]
+    #[serde(serialize_with = "json::shown", deserialize_with = "json::read_shown")]
     #[schema(value_type = String)]
     pub visitor_id: VisitorId,
     /// When it happened.
-    #[serde(serialize_with = "json::time")]
+    #[serde(serialize_with = "json::time", deserialize_with = "json::read_shown_time")]
     #[schema(value_type = String, format = DateTime)]
     pub occurred_at: Time,
     /// Why no lead took it: `unknown_entry_point`, `no_default_lead_type`, `inactive_lead_type`, `too_many_leads`.
@@ -223,18 +224,18 @@ pub struct OrphanRow {
 }
 
 /// A visitor, with everything that stands in the model about them.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct VisitorRow {
     /// Such as `V42`.
-    #[serde(serialize_with = "json::shown")]
+    #[serde(serialize_with = "json::shown", deserialize_with = "json::read_shown")]
     #[schema(value_type = String)]
     pub id: VisitorId,
     /// Who holds this visitor's leads now; `None` for one who stands alone or survived.
-    #[serde(serialize_with = "json::optional_shown")]
+    #[serde(serialize_with = "json::optional_shown", deserialize_with = "json::read_optional_shown")]
     #[schema(value_type = Option<String>)]
     pub merged_into: Option<VisitorId>,
     /// Everyone who was merged into this visitor, directly or not, by id.
-    #[serde(serialize_with = "json::all_shown")]
+    #[serde(serialize_with = "json::all_shown", deserialize_with = "json::read_all_shown")]
     #[schema(value_type = Vec<String>)]
     pub members: Vec<VisitorId>,
     /// What this visitor and the members are known by.
@@ -250,7 +251,7 @@ pub struct VisitorRow {
 }
 
 /// Something that a visitor is known by.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct IdentifierRow {
     /// `customer_id`, `email`, `phone` or `visitor_id`.
     pub kind: String,
@@ -259,16 +260,16 @@ pub struct IdentifierRow {
     /// As the channel sent it.
     pub as_sent: String,
     /// The member that it was learnt for.
-    #[serde(serialize_with = "json::shown")]
+    #[serde(serialize_with = "json::shown", deserialize_with = "json::read_shown")]
     #[schema(value_type = String)]
     pub learnt_for: VisitorId,
 }
 
 /// A visitor who shares an identifier but can't be the same person, for the customer ids differ.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DuplicateRow {
     /// Who, after merges.
-    #[serde(serialize_with = "json::shown")]
+    #[serde(serialize_with = "json::shown", deserialize_with = "json::read_shown")]
     #[schema(value_type = String)]
     pub visitor_id: VisitorId,
     /// The kind of the identifier that they share, where known.

@@ -1,22 +1,76 @@
 //! What all acting commands share: ask, record, tell.
 
+use anyhow::bail;
 use engine::{Answer, Request};
-use lead_domain::Command;
+use lead_domain::command::Adoption;
+use lead_domain::event::AfterUnmerge;
+use lead_domain::interaction::Sale;
+use lead_domain::{Command, LeadId, Name};
+use listing::LeadRow;
 use proto_events::Personal;
-use proto_events::lead_event::{LeadEvent, name};
-use serde_json::json;
+use proto_events::command_document::{AdoptInto, Ask, CommandDocument};
+use proto_events::lead_event::LeadEvent;
+use proto_events::stored::{Attribute, Value};
+use serde::{Deserialize, Serialize};
 
 use crate::cli::ActArgs;
+use crate::commands::rows::Row;
+use crate::failure::UsageError;
 use crate::folder::Folder;
-use crate::output::{json_line, line, rfc3339};
+use crate::output::{line, rfc3339};
+use crate::remote::{Call, Route, body};
+use crate::settings::Settings;
+use crate::source::Source;
 
-/// Carries a command out, tells what followed, and closes the folder.
-pub(crate) fn execute(
-    mut folder: Folder,
-    command: Command,
-    personal: Option<Personal>,
-    args: &ActArgs,
-) -> anyhow::Result<()> {
+/// What an act led to, as the API answers it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Told {
+    pub(crate) position: u64,
+    pub(crate) at: String,
+    pub(crate) repeated: bool,
+    pub(crate) events: Vec<serde_json::Value>,
+    pub(crate) lead: Option<serde_json::Value>,
+}
+
+/// The same, with the fields of its parts in their order.
+#[derive(Serialize)]
+struct Answered<'a> {
+    position: u64,
+    at: String,
+    repeated: bool,
+    events: Vec<LeadEvent>,
+    lead: Option<&'a LeadRow>,
+}
+
+/// Carries an act out, tells what followed, and closes the folder.
+pub(crate) fn execute(source: Source, ask: Ask, args: &ActArgs, settings: &Settings) -> anyhow::Result<()> {
+    check(&ask, args, settings)?;
+    match source {
+        Source::Folder(folder) => carry_out(*folder, ask, args),
+        Source::Server(server) => {
+            let body = body(&ask, args.at)?;
+            let answer = server.send(&Call::act(Route::of(&ask), body, args.if_version))?;
+            tell(Row::only(&answer.body)?, settings)
+        }
+    }
+}
+
+/// A service and a folder take the same acts: those that can be written down.
+fn check(ask: &Ask, args: &ActArgs, settings: &Settings) -> Result<(), UsageError> {
+    let document = CommandDocument {
+        id: "0".to_owned(),
+        operator: settings.operator.clone(),
+        at: args.at,
+        if_version: args.if_version,
+        ask: ask.clone(),
+    };
+    let Err(faults) = CommandDocument::read(&document.to_json()) else { return Ok(()) };
+    let sentence = |fault: &proto_events::cloud_event::Fault| format!("{}: {}", fault.path, fault.message);
+    Err(UsageError(faults.iter().map(sentence).collect::<Vec<_>>().join(" ")))
+}
+
+fn carry_out(mut folder: Folder, ask: Ask, args: &ActArgs) -> anyhow::Result<()> {
+    let (command, personal) = command_of(&mut folder, ask)?;
     let request = Request {
         tenant: folder.tenant()?,
         operator: folder.settings.operator.as_str().into(),
@@ -27,23 +81,108 @@ pub(crate) fn execute(
         key: None,
     };
     let answer = folder.engine.execute(request)?;
-    tell(&answer, folder.settings.json)?;
+    tell(answered(&folder, &answer)?, &folder.settings)?;
     folder.close()
 }
 
-fn tell(answer: &Answer, as_json: bool) -> anyhow::Result<()> {
-    if as_json {
-        let events: Vec<LeadEvent> = answer.events.iter().map(LeadEvent::from).collect();
-        let leads: Vec<_> =
-            answer.leads.iter().map(|lead| json!({ "id": lead.id.to_string(), "version": lead.version })).collect();
-        return json_line(&json!({
-            "position": answer.position.0, "at": rfc3339(answer.at), "events": events, "leads": leads,
-        }));
+/// The shape of an answer.
+pub(crate) fn answered(folder: &Folder, answer: &Answer) -> anyhow::Result<Row<Told>> {
+    // Only programs get to see the lead, for whom the listing must follow first.
+    let lead = match answer.leads.first().filter(|_| folder.settings.json) {
+        Some(lead) => folder.listing()?.reader()?.lead(folder.tenant()?, lead.id)?.0,
+        None => None,
+    };
+    let shape = Answered {
+        position: answer.position.0,
+        at: rfc3339(answer.at),
+        repeated: answer.repeated,
+        events: answer.events.iter().map(LeadEvent::from).collect(),
+        lead: lead.as_ref(),
+    };
+    Ok(Row::sent(serde_json::value::to_raw_value(&shape)?))
+}
+
+fn tell(told: Row<Told>, settings: &Settings) -> anyhow::Result<()> {
+    if settings.json {
+        return told.print_json();
     }
-    line(format_args!("recorded at position {}, as of {}", answer.position, rfc3339(answer.at)))?;
-    for event in &answer.events {
-        let leads: Vec<String> = event.leads().iter().map(ToString::to_string).collect();
-        line(format_args!("  {} {}", name(event), leads.join(" ")).to_string().trim_end())?;
+    let told = told.into_inner()?;
+    line(format_args!("recorded at position {}, as of {}", told.position, told.at))?;
+    tell_events(&told)
+}
+
+/// Tells the events, each with the leads that it is about.
+pub(crate) fn tell_events(told: &Told) -> anyhow::Result<()> {
+    const LEADS: [&str; 3] = ["lead_id", "from_lead_id", "to_lead_id"];
+    for event in &told.events {
+        let leads = LEADS.iter().filter_map(|name| event.get(*name)?.as_str());
+        let words: Vec<&str> = event.get("event").and_then(|name| name.as_str()).into_iter().chain(leads).collect();
+        line(format_args!("  {}", words.join(" ")))?;
     }
     Ok(())
+}
+
+/// What the engine is asked for, and what of it travels sealed.
+fn command_of(folder: &mut Folder, ask: Ask) -> anyhow::Result<(Command, Option<Personal>)> {
+    let tenant = folder.tenant()?;
+    let hash_key = folder.engine.hash_key();
+    let order = |order: &str| feed::order_key(hash_key, tenant, order);
+    Ok(match ask {
+        Ask::OpenLead { visitor_id: visitor, lead_type } => {
+            (Command::OpenLead { visitor, lead_type: Name::new(lead_type) }, None)
+        }
+        Ask::CloseLead { lead_id: lead, reason, note } => {
+            (Command::CloseLead { lead, reason: Name::new(reason) }, note.as_deref().map(note_of))
+        }
+        Ask::ConvertLead { lead_id: lead, value, rgus, order_id } => {
+            let sale = Sale { value, rgus, order: order_id.as_deref().map(order) };
+            let sealed =
+                order_id.map(|order| Personal { order_id: Some(order.as_str().into()), ..Personal::default() });
+            (Command::ConvertLead { lead, sale }, sealed)
+        }
+        Ask::WithdrawConversion { lead_id: lead, order_id } => {
+            (Command::WithdrawConversion { lead, order: order_id.as_deref().map(order) }, None)
+        }
+        Ask::ReopenLead { lead_id: lead } => (Command::ReopenLead { lead }, None),
+        Ask::ChangeLeadType { lead_id: lead, lead_type } => {
+            (Command::ChangeLeadType { lead, lead_type: Name::new(lead_type) }, None)
+        }
+        Ask::AssignLead { lead_id: lead, owner } => (Command::AssignLead { lead, owner: owner.map(Name::new) }, None),
+        Ask::AddNote { lead_id: lead, text } => (Command::AddNote { lead }, Some(note_of(&text))),
+        Ask::SetAttributes { lead_id, attributes } => set_attributes(lead_id, attributes),
+        Ask::AdoptOrphan { interaction_id, into } => {
+            let into = match into {
+                AdoptInto::LeadId(lead) => Adoption::Lead(lead),
+                AdoptInto::LeadType(lead_type) => Adoption::NewLead(Name::new(lead_type)),
+            };
+            (folder.engine.adoption(tenant, interaction_id, into)?, None)
+        }
+        Ask::MoveInteraction { interaction_id, to_lead_id } => {
+            (folder.engine.movement(tenant, interaction_id, to_lead_id)?, None)
+        }
+        Ask::MergeVisitors { visitor_id: one, other_visitor_id: other } => {
+            (Command::MergeVisitors { one, other }, None)
+        }
+        Ask::UnmergeVisitor { visitor_id: visitor, keep_apart } => {
+            let afterwards = if keep_apart { AfterUnmerge::KeepApart } else { AfterUnmerge::MayMergeAgain };
+            (Command::UnmergeVisitor { visitor, afterwards }, None)
+        }
+        Ask::SettleDuplicate { visitor_id: one, other_visitor_id: other } => {
+            (Command::SettleDuplicate { one, other }, None)
+        }
+        Ask::AdoptPolicy { .. } | Ask::RetryQuarantined { .. } | Ask::DiscardQuarantined { .. } => {
+            bail!("cannot record {}: it has a way of its own", ask.name())
+        }
+    })
+}
+
+fn note_of(text: &str) -> Personal {
+    Personal { note: Some(text.into()), ..Personal::default() }
+}
+
+fn set_attributes(lead: LeadId, attributes: std::collections::BTreeMap<String, Value>) -> (Command, Option<Personal>) {
+    let names = attributes.keys().map(Name::new).collect();
+    let attributes = attributes.into_iter().map(|(name, value)| Attribute { name: name.as_str().into(), value });
+    let personal = Personal { attributes: attributes.collect(), ..Personal::default() };
+    (Command::SetAttributes { lead, names }, Some(personal))
 }

@@ -1,4 +1,6 @@
-//! `leadfold import`: decode, decide and write side by side, with the listing following.
+//! `leadfold import`: decode, decide and write side by side, with the listing following. To a service, events are sent.
+
+mod sent;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -20,6 +22,7 @@ use crate::failure::UsageError;
 use crate::folder::{self, Folder};
 use crate::output::{bytes_bar, json_line, line};
 use crate::settings::Settings;
+use crate::source::Source;
 
 /// Decoded chunks that may wait for the decider: enough to keep it busy, some 10 MiB.
 const CHUNKS_QUEUED_MAX: usize = 2;
@@ -30,7 +33,7 @@ const PACKED_BYTES_PER_RECORD: u64 = 50;
 const APPENDS_QUEUED_MAX: usize = 2;
 
 /// What an import came to, as it is printed.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct Summary {
     read: u64,
     recorded: u64,
@@ -40,7 +43,8 @@ struct Summary {
     leads_opened: u64,
     leads_converted: u64,
     leads_closed: u64,
-    leads_open: u64,
+    /// `None` where a service's key may not read leads, or they are several tenants'.
+    leads_open: Option<u64>,
     orphans: u64,
     position: u64,
     seconds: f64,
@@ -48,7 +52,18 @@ struct Summary {
 
 pub(crate) fn run(args: &ImportArgs, settings: &Settings) -> anyhow::Result<()> {
     let mapping = args.mapping.as_deref().map(read_mapping).transpose()?;
-    let mut folder = Folder::open(settings)?;
+    let summary = match Source::open(settings)? {
+        Source::Folder(folder) => into_folder(*folder, args, mapping)?,
+        Source::Server(_) if mapping.is_some() => bail!(UsageError(
+            "a table with a mapping can't be sent to a running service; stop the service and import it into the folder"
+                .to_owned()
+        )),
+        Source::Server(server) => sent::send(&server, args)?,
+    };
+    if settings.json { json_line(&summary) } else { print(&summary) }
+}
+
+fn into_folder(mut folder: Folder, args: &ImportArgs, mapping: Option<Mapping>) -> anyhow::Result<Summary> {
     let default = default_tenant(&folder)?;
     let started = Instant::now();
     let listing = Follower::start(&folder, expected_records(&args.files))?;
@@ -72,7 +87,7 @@ pub(crate) fn run(args: &ImportArgs, settings: &Settings) -> anyhow::Result<()> 
     let open = open_leads(&folder, &followed)?;
     let summary = summary(folder.engine.counts(), open, folder.engine.head().position.0, started);
     folder.close()?;
-    if settings.json { json_line(&summary) } else { print(&summary) }
+    Ok(summary)
 }
 
 /// The tenant whose events may leave their tenant out: the one that was named, or the only one.
@@ -271,7 +286,7 @@ fn summary(counts: Counts, leads_open: u64, position: u64, started: Instant) -> 
         leads_opened: counts.opened,
         leads_converted: counts.converted,
         leads_closed: counts.closed,
-        leads_open,
+        leads_open: Some(leads_open),
         orphans: counts.orphans,
         position,
         seconds: started.elapsed().as_secs_f64(),
@@ -281,18 +296,19 @@ fn summary(counts: Counts, leads_open: u64, position: u64, started: Instant) -> 
 fn print(summary: &Summary) -> anyhow::Result<()> {
     let rate = summary.read as f64 / summary.seconds.max(0.001);
     let rows = [
-        ("read", summary.read),
-        ("recorded", summary.recorded),
-        ("duplicates", summary.duplicates),
-        ("conflicting", summary.conflicting),
-        ("quarantined", summary.quarantined),
-        ("leads opened", summary.leads_opened),
-        ("leads converted", summary.leads_converted),
-        ("leads closed", summary.leads_closed),
+        ("read", Some(summary.read)),
+        ("recorded", Some(summary.recorded)),
+        ("duplicates", Some(summary.duplicates)),
+        ("conflicting", Some(summary.conflicting)),
+        ("quarantined", Some(summary.quarantined)),
+        ("leads opened", Some(summary.leads_opened)),
+        ("leads converted", Some(summary.leads_converted)),
+        ("leads closed", Some(summary.leads_closed)),
         ("leads open now", summary.leads_open),
-        ("orphans", summary.orphans),
+        ("orphans", Some(summary.orphans)),
     ];
     for (name, number) in rows {
+        let Some(number) = number else { continue };
         line(format_args!("{name:<16} {number:>12}"))?;
     }
     line(format_args!(

@@ -1,51 +1,54 @@
 //! `leadfold lead ID …`
 
 use anyhow::bail;
-use lead_domain::interaction::Sale;
-use lead_domain::{Command, Currency, LeadId, Money, Name, OrderKey};
+use engine::EngineError;
+use lead_domain::{Currency, LeadId, Money, Refusal};
 use listing::LeadRow;
-use proto_events::Personal;
-use proto_events::stored::{Attribute, Value};
+use proto_events::command_document::Ask;
+use proto_events::stored::Value;
 
 use crate::cli::{ActArgs, LeadAct, LeadArgs};
 use crate::commands::leads::{money, optional_time};
-use crate::commands::{act, timeline};
+use crate::commands::rows::Row;
+use crate::commands::{act, policy, timeline};
 use crate::failure::UsageError;
-use crate::folder::Folder;
-use crate::output::{json_line, line, short_time};
+use crate::output::{line, short_time};
+use crate::remote::{Call, missing};
 use crate::settings::Settings;
-
-/// The longest note or attribute value, in bytes.
-const TEXT_BYTES_MAX: usize = 16 << 10;
+use crate::source::Source;
 
 pub(crate) fn run(args: &LeadArgs, settings: &Settings) -> anyhow::Result<()> {
-    let mut folder = Folder::open(settings)?;
+    let mut source = Source::open(settings)?;
     match &args.act {
-        Some(command) => act_on(folder, args.id, command),
-        None if args.timeline => {
-            find(&folder, args.id)?;
-            timeline::print(&mut folder, args.id.visitor, Some(args.id), args.limit)?;
-            folder.close()
+        Some(command) => {
+            let (ask, shared) = ask_of(&source, args.id, command)?;
+            return act::execute(source, ask, shared, settings);
         }
+        None if args.timeline => timeline::of_lead(&mut source, args.id, args.limit, settings)?,
         None => {
-            let lead = find(&folder, args.id)?;
-            if settings.json {
-                json_line(&lead)?
-            } else {
-                print(&lead)?
-            }
-            folder.close()
+            let lead = find(&source, args.id)?;
+            if settings.json { lead.print_json()? } else { print(&lead.into_inner()?)? }
+        }
+    }
+    source.close()
+}
+
+fn find(source: &Source, id: LeadId) -> anyhow::Result<Row<LeadRow>> {
+    match source {
+        Source::Folder(folder) => {
+            let (found, _) = folder.listing()?.reader()?.lead(folder.tenant()?, id)?;
+            found.map(Row::Ours).ok_or_else(|| unknown(id))
+        }
+        Source::Server(server) => {
+            let answer = server.listed(Call::get(format!("/v1/leads/{id}")));
+            Row::only(&answer.map_err(|error| missing(error, || unknown(id)))?.body)
         }
     }
 }
 
-fn find(folder: &Folder, id: LeadId) -> anyhow::Result<LeadRow> {
-    let listing = folder.listing()?;
-    let (found, _) = listing.reader()?.lead(folder.tenant()?, id)?;
-    match found {
-        Some(lead) => Ok(lead),
-        None => bail!(engine::EngineError::Refused(lead_domain::Refusal::UnknownLead { lead: id })),
-    }
+/// What to say of a lead that isn't there.
+pub(crate) fn unknown(lead: LeadId) -> anyhow::Error {
+    EngineError::Refused(Refusal::UnknownLead { lead }).into()
 }
 
 fn print(lead: &LeadRow) -> anyhow::Result<()> {
@@ -87,81 +90,48 @@ fn print(lead: &LeadRow) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn act_on(folder: Folder, lead: LeadId, command: &LeadAct) -> anyhow::Result<()> {
-    let (command, personal, args): (Command, Option<Personal>, &ActArgs) = match command {
+/// What is asked of a lead.
+fn ask_of<'a>(source: &Source, lead_id: LeadId, act: &'a LeadAct) -> anyhow::Result<(Ask, &'a ActArgs)> {
+    Ok(match act {
         LeadAct::Close { reason, note, act } => {
-            let personal = note.as_deref().map(note_of).transpose()?;
-            (Command::CloseLead { lead, reason: Name::new(reason) }, personal, act)
+            (Ask::CloseLead { lead_id, reason: reason.clone(), note: note.clone() }, act)
         }
         LeadAct::Convert { value, currency, rgus, order, act } => {
-            let value = value.map(|amount| amount_of(&folder, amount, currency.as_deref())).transpose()?;
-            let key = order.as_deref().map(|order| order_key(&folder, order)).transpose()?;
-            let personal =
-                order.as_ref().map(|order| Personal { order_id: Some(order.as_str().into()), ..Personal::default() });
-            let sale = Sale { value, rgus: *rgus, order: key };
-            (Command::ConvertLead { lead, sale }, personal, act)
+            let value = value.map(|amount| amount_of(source, amount, currency.as_deref())).transpose()?;
+            (Ask::ConvertLead { lead_id, value, rgus: *rgus, order_id: order.clone() }, act)
         }
-        LeadAct::Withdraw { order, act } => {
-            let order = order.as_deref().map(|order| order_key(&folder, order)).transpose()?;
-            (Command::WithdrawConversion { lead, order }, None, act)
-        }
-        LeadAct::Reopen { act } => (Command::ReopenLead { lead }, None, act),
-        LeadAct::Type { lead_type, act } => {
-            (Command::ChangeLeadType { lead, lead_type: Name::new(lead_type) }, None, act)
-        }
+        LeadAct::Withdraw { order, act } => (Ask::WithdrawConversion { lead_id, order_id: order.clone() }, act),
+        LeadAct::Reopen { act } => (Ask::ReopenLead { lead_id }, act),
+        LeadAct::Type { lead_type, act } => (Ask::ChangeLeadType { lead_id, lead_type: lead_type.clone() }, act),
         LeadAct::Set { attributes, act } => {
-            let attributes = attributes.iter().map(|text| attribute_of(text)).collect::<anyhow::Result<Vec<_>>>()?;
-            let names = attributes.iter().map(|attribute| attribute.name.0.clone()).collect();
-            let personal = Personal { attributes, ..Personal::default() };
-            (Command::SetAttributes { lead, names }, Some(personal), act)
+            let attributes = attributes.iter().map(|text| attribute_of(text)).collect::<anyhow::Result<_>>()?;
+            (Ask::SetAttributes { lead_id, attributes }, act)
         }
-        LeadAct::Note { text, act } => (Command::AddNote { lead }, Some(note_of(text)?), act),
-        LeadAct::Assign { owner, act } => {
-            (Command::AssignLead { lead, owner: owner.as_ref().map(Name::new) }, None, act)
-        }
-    };
-    act::execute(folder, command, personal, args)
-}
-
-fn note_of(text: &str) -> anyhow::Result<Personal> {
-    check_length(text, "the note")?;
-    Ok(Personal { note: Some(text.into()), ..Personal::default() })
-}
-
-fn check_length(text: &str, what: &str) -> anyhow::Result<()> {
-    if text.len() > TEXT_BYTES_MAX {
-        bail!(UsageError(format!("{what} is longer than {TEXT_BYTES_MAX} bytes")));
-    }
-    Ok(())
+        LeadAct::Note { text, act } => (Ask::AddNote { lead_id, text: text.clone() }, act),
+        LeadAct::Assign { owner, act } => (Ask::AssignLead { lead_id, owner: owner.clone() }, act),
+    })
 }
 
 /// NAME=VALUE; a value that reads as a whole number, true or false is one.
-fn attribute_of(text: &str) -> anyhow::Result<Attribute> {
+fn attribute_of(text: &str) -> anyhow::Result<(String, Value)> {
     let Some((name, value)) = text.split_once('=').filter(|(name, _)| !name.is_empty()) else {
         bail!(UsageError("an attribute must be NAME=VALUE".to_owned()));
     };
-    check_length(text, "the attribute")?;
     let value = match (value, value.parse::<i64>()) {
         ("true", _) => Value::Bool(true),
         ("false", _) => Value::Bool(false),
         (_, Ok(number)) => Value::Integer(number),
         (text, Err(_)) => Value::Text(text.into()),
     };
-    Ok(Attribute { name: name.into(), value })
+    Ok((name.to_owned(), value))
 }
 
-fn amount_of(folder: &Folder, amount: i64, currency: Option<&str>) -> anyhow::Result<Money> {
-    let tenant = folder.tenant()?;
-    let found = folder.engine.tenants().iter().find(|known| known.id == tenant);
+fn amount_of(source: &Source, amount: i64, currency: Option<&str>) -> anyhow::Result<Money> {
     let currency = match currency {
         Some(code) => iso_currency::Currency::from_code(code)
             .and_then(|_| Currency::new(code))
             .ok_or_else(|| UsageError("--currency must be an ISO 4217 code such as EUR".to_owned()))?,
-        None => found.map(|tenant| tenant.policy().currency).ok_or(engine::EngineError::WriterStopped)?,
+        None => policy::currency(source)?,
     };
     Ok(Money { amount, currency })
-}
-
-fn order_key(folder: &Folder, order: &str) -> anyhow::Result<OrderKey> {
-    Ok(feed::order_key(folder.engine.hash_key(), folder.tenant()?, order))
 }

@@ -3,15 +3,21 @@
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use engine::{Adopted, EngineError};
+use engine::{Adopted, EngineError, PolicyVersion};
+use lead_domain::Currency;
 use lead_domain::policy::Fault;
+use proto_events::policy_document::PolicyDocument;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::cli::PolicyCommand;
+use crate::commands::act::Told;
 use crate::failure::UsageError;
 use crate::folder::Folder;
 use crate::output::{json_line, line, rfc3339, table};
+use crate::remote::{Call, Server};
 use crate::settings::Settings;
+use crate::source::Source;
 
 pub(crate) fn run(command: &PolicyCommand, settings: &Settings) -> anyhow::Result<()> {
     match command {
@@ -55,59 +61,165 @@ fn check(file: &Path, settings: &Settings) -> anyhow::Result<()> {
 fn adopt(file: &Path, settings: &Settings) -> anyhow::Result<()> {
     let text = read(file)?;
     // A faulty policy makes no data folder.
-    if let Err(faults) = proto_events::policy_document::read(&text, None) {
-        return refuse(file, &faults, settings);
-    }
-    let mut folder = Folder::open_or_create(settings)?;
-    let (tenant, adopted) = match folder.engine.adopt(&text) {
-        Err(EngineError::Policy { faults }) => return refuse(file, &faults, settings),
-        adopted => adopted?,
+    let document = match proto_events::policy_document::read(&text, None) {
+        Ok(document) => document,
+        Err(faults) => return refuse(file, &faults, settings),
     };
-    let found = folder.engine.tenants().iter().find(|known| known.id == tenant);
-    let name = found.map(|tenant| tenant.name.to_string()).unwrap_or_default();
+    let Adoption { tenant, version, changed } = match Source::open_or_create(settings)? {
+        Source::Folder(folder) => match record(*folder, &text) {
+            Err(error) => match error.downcast_ref() {
+                Some(EngineError::Policy { faults }) => return refuse(file, faults, settings),
+                _ => return Err(error),
+            },
+            Ok(adopted) => adopted,
+        },
+        Source::Server(server) => send(server.for_any_tenant(), &text, &document)?,
+    };
+    if settings.json {
+        return json_line(&json!({ "tenant": tenant, "version": version, "changed": changed }));
+    }
+    if changed {
+        line(format_args!("tenant {tenant}: policy version {version} is in force"))
+    } else {
+        line(format_args!("tenant {tenant}: unchanged, policy version {version} is in force"))
+    }
+}
+
+/// What adopting a policy led to.
+struct Adoption {
+    tenant: String,
+    version: u32,
+    changed: bool,
+}
+
+fn record(mut folder: Folder, text: &str) -> anyhow::Result<Adoption> {
+    let (id, adopted) = folder.engine.adopt(text)?;
+    let found = folder.engine.tenants().iter().find(|known| known.id == id);
+    let tenant = found.map(|tenant| tenant.name.to_string()).unwrap_or_default();
     let (version, changed) = match adopted {
         Adopted::Version(version) => (version, true),
         Adopted::Unchanged(version) => (version, false),
     };
-    if settings.json {
-        json_line(&json!({ "tenant": name, "version": version, "changed": changed }))?;
-    } else if changed {
-        line(format_args!("tenant {name}: policy version {version} is in force"))?;
-    } else {
-        line(format_args!("tenant {name}: unchanged, policy version {version} is in force"))?;
-    }
-    folder.close()
+    folder.close()?;
+    Ok(Adoption { tenant, version, changed })
 }
 
-fn show(version: Option<u32>, settings: &Settings) -> anyhow::Result<()> {
-    let folder = Folder::open(settings)?;
-    let id = folder.tenant()?;
-    let found = folder.engine.tenants().iter().find(|known| known.id == id);
-    let version = version.unwrap_or_else(|| found.map_or(0, |tenant| tenant.version));
-    let Some(stored) = folder.engine.policy_version(id, version)? else {
-        bail!(UsageError(format!("there is no policy version {version}; see `leadfold policy history`")));
+fn send(server: Server, text: &str, document: &PolicyDocument) -> anyhow::Result<Adoption> {
+    let told: Told = server.send(&Call::policy(text))?.json()?;
+    let tenant = document.policy.tenant.to_string();
+    let in_force = server.send(&Call::get("/v1/policy").of_tenant(&tenant)?)?;
+    Ok(Adoption { tenant, version: in_force.version().unwrap_or_default(), changed: !told.repeated })
+}
+
+/// A policy, as it is shown.
+struct Shown {
+    version: u32,
+    adopted_at: Option<String>,
+    document: String,
+}
+
+fn show(number: Option<u32>, settings: &Settings) -> anyhow::Result<()> {
+    let source = Source::open(settings)?;
+    let found = match &source {
+        Source::Folder(folder) => stored(folder, number)?,
+        Source::Server(server) => in_force(server, number, settings)?,
     };
     if settings.json {
-        return json_line(
-            &json!({ "version": version, "adopted_at": rfc3339(stored.adopted_at), "document": stored.document }),
-        );
+        let Shown { version, adopted_at, document } = &found;
+        json_line(&json!({ "version": version, "adopted_at": adopted_at, "document": document }))?;
+    } else {
+        line(found.document.trim_end())?;
     }
-    line(stored.document.trim_end())
+    source.close()
+}
+
+fn no_such_version(number: u32) -> UsageError {
+    UsageError(format!("there is no policy version {number}; see `leadfold policy history`"))
+}
+
+fn stored(folder: &Folder, number: Option<u32>) -> anyhow::Result<Shown> {
+    let id = folder.tenant()?;
+    let found = folder.engine.tenants().iter().find(|known| known.id == id);
+    let version = number.unwrap_or_else(|| found.map_or(0, |tenant| tenant.version));
+    let stored = folder.engine.policy_version(id, version)?.ok_or_else(|| no_such_version(version))?;
+    Ok(Shown { version, adopted_at: Some(rfc3339(stored.adopted_at)), document: stored.document })
+}
+
+fn in_force(server: &Server, number: Option<u32>, settings: &Settings) -> anyhow::Result<Shown> {
+    let answer = server.send(&Call::get("/v1/policy"))?;
+    let version = answer.version().unwrap_or_default();
+    match number {
+        Some(number) if number == 0 || number > version => bail!(no_such_version(number)),
+        Some(number) if number < version => bail!(
+            "cannot show version {number} of the policy: a running service shows only the one in force, which is \
+             {version}. Stop the service to see earlier ones"
+        ),
+        Some(_) | None => {}
+    }
+    // When it was adopted is for programs; not every key may see it.
+    let rows = if settings.json { versions(server)? } else { Vec::new() };
+    let adopted_at = rows.into_iter().find(|row| row.version == version).map(|row| row.adopted_at);
+    let document = String::from_utf8(answer.body).context("cannot read the policy: it is no UTF-8")?;
+    Ok(Shown { version, adopted_at, document })
+}
+
+/// The currency of the policy in force.
+pub(crate) fn currency(source: &Source) -> anyhow::Result<Currency> {
+    match source {
+        Source::Folder(folder) => {
+            let tenant = folder.tenant()?;
+            let found = folder.engine.tenants().iter().find(|known| known.id == tenant);
+            Ok(found.map(|tenant| tenant.policy().currency).ok_or(EngineError::WriterStopped)?)
+        }
+        Source::Server(server) => {
+            let answer = server.send(&Call::get("/v1/policy"))?;
+            let read = proto_events::policy_document::read(&String::from_utf8_lossy(&answer.body), None);
+            let document = read.map_err(|_| UsageError("name the sale's currency with --currency".to_owned()))?;
+            Ok(document.policy.currency)
+        }
+    }
+}
+
+/// A version in the history.
+#[derive(Debug, Serialize, Deserialize)]
+struct VersionRow {
+    version: u32,
+    position: u64,
+    adopted_at: String,
+}
+
+/// All versions, the first one first.
+fn versions(server: &Server) -> anyhow::Result<Vec<VersionRow>> {
+    #[derive(Deserialize)]
+    struct Versions {
+        items: Vec<VersionRow>,
+    }
+    let mut rows: Versions = server.send(&Call::get("/v1/policy/versions"))?.json()?;
+    rows.items.sort_by_key(|row| row.version);
+    Ok(rows.items)
 }
 
 fn history(settings: &Settings) -> anyhow::Result<()> {
-    let folder = Folder::open(settings)?;
-    let id = folder.tenant()?;
-    let latest = folder.engine.tenants().iter().find(|known| known.id == id).map_or(0, |tenant| tenant.version);
-    let mut rows = Vec::new();
-    for version in 1..=latest {
-        let Some(stored) = folder.engine.policy_version(id, version)? else { continue };
-        let (position, adopted_at) = (stored.position.0, rfc3339(stored.adopted_at));
-        if settings.json {
-            json_line(&json!({ "version": version, "position": position, "adopted_at": adopted_at }))?;
-        } else {
-            rows.push(vec![version.to_string(), adopted_at, position.to_string()]);
+    let source = Source::open(settings)?;
+    let rows = match &source {
+        Source::Folder(folder) => {
+            let id = folder.tenant()?;
+            let latest = folder.engine.tenants().iter().find(|known| known.id == id).map_or(0, |tenant| tenant.version);
+            let stored = (1..=latest).filter_map(|version| folder.engine.policy_version(id, version).transpose());
+            let row = |stored: PolicyVersion| VersionRow {
+                version: stored.version,
+                position: stored.position.0,
+                adopted_at: rfc3339(stored.adopted_at),
+            };
+            stored.map(|stored| stored.map(row)).collect::<Result<_, _>>()?
         }
+        Source::Server(server) => versions(server)?,
+    };
+    if settings.json {
+        rows.iter().try_for_each(json_line)?;
+    } else {
+        let row = |row: VersionRow| vec![row.version.to_string(), row.adopted_at, row.position.to_string()];
+        table(&["VERSION", "ADOPTED", "POSITION"], rows.into_iter().map(row).collect())?;
     }
-    if settings.json { Ok(()) } else { table(&["VERSION", "ADOPTED", "POSITION"], rows) }
+    source.close()
 }

@@ -1,133 +1,201 @@
 //! `leadfold quarantine …`
 
 use std::io::Write;
+use std::path::Path;
 
 use anyhow::{Context, bail};
-use engine::{EngineError, Outcome, Quarantine, QuarantineState};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use engine::{Answer, EngineError, Outcome, Quarantine, QuarantineState};
 use event_log::LogPosition;
 use feed::{ClockCorrection, Entry, Origin};
-use serde_json::{Value, json};
+use lead_domain::VisitorId;
+use proto_events::command_document::Ask;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::cli::{QuarantineAct, QuarantineArgs, QuarantineFilter};
+use crate::commands::act::{Told, answered, tell_events};
 use crate::commands::import::decoder;
+use crate::commands::rows::{Page, Row, Taken, Wanted, each_row};
 use crate::failure::UsageError;
 use crate::folder::Folder;
-use crate::output::{json_line, line, rfc3339, table};
+use crate::output::{line, rfc3339, table};
+use crate::remote::{Call, RemoteError, Route, Server};
 use crate::settings::Settings;
+use crate::source::Source;
 
-/// Inputs read in one go.
-const PAGE: usize = 500;
+/// What the columns of the table are called.
+const HEAD: [&str; 7] = ["POSITION", "RECEIVED", "ORIGIN", "CODE", "PATH", "REASON", "STATE"];
+/// The state of an input that still waits.
+const HELD: &str = "held";
+
+/// An input that could not be taken, in the shape of the API; its bytes are left to `show`, since they may hold personal
+/// data.
+#[derive(Debug, Serialize, Deserialize)]
+struct QuarantineRow {
+    id: u64,
+    received_at: String,
+    origin: String,
+    code: String,
+    path: String,
+    message: String,
+    state: String,
+    released_by: Option<u64>,
+    #[serde(skip_serializing)]
+    bytes_base64: Option<String>,
+}
 
 pub(crate) fn run(args: &QuarantineArgs, settings: &Settings) -> anyhow::Result<()> {
-    let mut folder = Folder::open(settings)?;
-    match (args.position, &args.act) {
-        (None, None) => list(&mut folder, args)?,
-        (None, Some(_)) => {
-            bail!(UsageError("name the position of the input, as `leadfold quarantine` lists it".into()))
+    let mut source = Source::open(settings)?;
+    let Some(position) = args.position.map(LogPosition) else {
+        if args.act.is_some() {
+            bail!(UsageError("name the position of the input, as `leadfold quarantine` lists it".into()));
         }
-        (Some(position), act) => {
-            let position = LogPosition(position);
-            match act {
-                None => print_one(&folder.engine.quarantined(position)?, settings)?,
-                Some(QuarantineAct::Show) => show(&folder, position)?,
-                Some(QuarantineAct::Retry { repaired }) => retry(&mut folder, position, repaired.as_deref())?,
-                Some(QuarantineAct::Discard) => discard(&mut folder, position)?,
-            }
-        }
-    }
-    folder.close()
-}
-
-fn wanted(quarantine: &Quarantine, filter: QuarantineFilter) -> bool {
-    match filter {
-        QuarantineFilter::All => true,
-        QuarantineFilter::Held => quarantine.state == QuarantineState::Held,
-        QuarantineFilter::Released => quarantine.state != QuarantineState::Held,
-    }
-}
-
-fn list(folder: &mut Folder, args: &QuarantineArgs) -> anyhow::Result<()> {
-    let mut rows = Vec::new();
-    let mut after = LogPosition::START;
-    let mut shown = 0;
-    'pages: loop {
-        let page = folder.engine.quarantine(after, PAGE)?;
-        let Some(last) = page.last() else { break };
-        after = last.position;
-        for quarantine in page.iter().filter(|quarantine| wanted(quarantine, args.state)) {
-            if shown == args.limit {
-                break 'pages;
-            }
-            shown += 1;
-            if folder.settings.json {
-                json_line(&shape(quarantine))?;
+        list(&mut source, args, settings)?;
+        return source.close();
+    };
+    match &args.act {
+        None => {
+            let found = find(&source, position)?;
+            if settings.json {
+                Row::Ours(found).print_json()?;
             } else {
-                rows.push(row(quarantine));
+                table(&HEAD, vec![row(found)])?;
             }
         }
+        Some(QuarantineAct::Show) => show(&find(&source, position)?, position)?,
+        Some(QuarantineAct::Retry { repaired }) => {
+            let told = match &mut source {
+                Source::Folder(folder) => retry(folder, position, repaired.as_deref())?,
+                Source::Server(server) => ask_to_retry(server, position, repaired.as_deref())?,
+            };
+            tell(told, &format!("input {position} was taken"), settings)?;
+        }
+        Some(QuarantineAct::Discard) => {
+            let told = match &mut source {
+                Source::Folder(folder) => release(folder, position, None)?,
+                Source::Server(server) => {
+                    let route = Route::of(&Ask::DiscardQuarantined { position: position.0 });
+                    Row::only(&server.send(&Call::act(route, Vec::new(), None).once())?.body)?
+                }
+            };
+            tell(told, &format!("input {position} was set aside; its record stays in the log"), settings)?;
+        }
     }
-    if folder.settings.json {
+    source.close()
+}
+
+fn list(source: &mut Source, args: &QuarantineArgs, settings: &Settings) -> anyhow::Result<()> {
+    let mut rows = Vec::new();
+    let take = |quarantine: Row<QuarantineRow>| {
+        let quarantine = quarantine.into_inner()?;
+        let is_wanted = match args.state {
+            QuarantineFilter::All => true,
+            QuarantineFilter::Held => quarantine.state == HELD,
+            QuarantineFilter::Released => quarantine.state != HELD,
+        };
+        if !is_wanted {
+            return Ok(Taken::No);
+        }
+        if settings.json {
+            Row::Ours(quarantine).print_json()?
+        } else {
+            rows.push(row(quarantine))
+        }
+        Ok(Taken::Yes)
+    };
+    match source {
+        Source::Folder(folder) => each_row(args.limit as u64, |wanted| page(folder, wanted), take)?,
+        Source::Server(server) => {
+            let read = |wanted: &Wanted| Page::sent(server, Call::get("/v1/quarantine"), &wanted.whole());
+            each_row(args.limit as u64, read, take)?
+        }
+    };
+    if settings.json {
         return Ok(());
     }
     if rows.is_empty() {
         return line("nothing is in quarantine");
     }
-    table(&["POSITION", "RECEIVED", "ORIGIN", "CODE", "PATH", "REASON", "STATE"], rows)
+    table(&HEAD, rows)
 }
 
-fn state(quarantine: &Quarantine) -> String {
-    match quarantine.state {
-        QuarantineState::Held => "held".to_owned(),
-        QuarantineState::Released(by) => format!("released by {by}"),
+/// A page of what is in quarantine; its cursor is the last position.
+fn page(folder: &mut Folder, wanted: &Wanted) -> anyhow::Result<Page<QuarantineRow>> {
+    let after =
+        wanted.cursor.as_ref().map(|cursor| cursor.parse()).transpose()?.map_or(LogPosition::START, LogPosition);
+    let found = folder.engine.quarantine(after, wanted.whole().limit as usize)?;
+    let next_cursor = found.last().map(|last| last.position.0.to_string());
+    Ok(Page { items: found.iter().map(shape).map(Row::Ours).collect(), next_cursor, count: None })
+}
+
+fn find(source: &Source, position: LogPosition) -> anyhow::Result<QuarantineRow> {
+    match source {
+        Source::Folder(folder) => {
+            let found = folder.engine.quarantined(position)?;
+            let bytes_base64 = found.bytes.as_ref().map(|bytes| STANDARD.encode(bytes));
+            Ok(QuarantineRow { bytes_base64, ..shape(&found) })
+        }
+        Source::Server(server) => server.send(&Call::get(format!("/v1/quarantine/{position}")))?.json(),
     }
 }
 
-fn row(quarantine: &Quarantine) -> Vec<String> {
+fn shape(quarantine: &Quarantine) -> QuarantineRow {
     let reason = &quarantine.reason;
-    vec![
-        quarantine.position.to_string(),
-        rfc3339(quarantine.received_at),
-        reason.origin.as_str().to_owned(),
-        reason.code.as_str().to_owned(),
-        reason.path.as_str().to_owned(),
-        reason.message_text.as_str().to_owned(),
-        state(quarantine),
-    ]
-}
-
-/// The shape for programs; the bytes are left to `show`, since they may hold personal data.
-fn shape(quarantine: &Quarantine) -> Value {
-    let reason = &quarantine.reason;
-    json!({
-        "id": quarantine.position.0,
-        "received_at": rfc3339(quarantine.received_at),
-        "origin": reason.origin.as_str(),
-        "code": reason.code.as_str(),
-        "path": reason.path.as_str(),
-        "message": reason.message_text.as_str(),
-        "state": state(quarantine),
-        "bytes": quarantine.bytes.as_ref().map(Vec::len),
-    })
-}
-
-fn print_one(quarantine: &Quarantine, settings: &Settings) -> anyhow::Result<()> {
-    if settings.json {
-        return json_line(&shape(quarantine));
+    let (state, released_by) = match quarantine.state {
+        QuarantineState::Held => (HELD, None),
+        QuarantineState::Released(by) => ("released", Some(by.0)),
+    };
+    QuarantineRow {
+        id: quarantine.position.0,
+        received_at: rfc3339(quarantine.received_at),
+        origin: reason.origin.as_str().to_owned(),
+        code: reason.code.as_str().to_owned(),
+        path: reason.path.as_str().to_owned(),
+        message: reason.message_text.as_str().to_owned(),
+        state: state.to_owned(),
+        released_by,
+        bytes_base64: None,
     }
-    table(&["POSITION", "RECEIVED", "ORIGIN", "CODE", "PATH", "REASON", "STATE"], vec![row(quarantine)])
 }
 
-fn show(folder: &Folder, position: LogPosition) -> anyhow::Result<()> {
-    let Some(bytes) = folder.engine.quarantined(position)?.bytes else {
+fn row(quarantine: QuarantineRow) -> Vec<String> {
+    let QuarantineRow { id, received_at, origin, code, path, message, state, released_by, bytes_base64: _ } =
+        quarantine;
+    let state = released_by.map_or(state, |by| format!("released by {by}"));
+    vec![id.to_string(), received_at, origin, code, path, message, state]
+}
+
+fn show(quarantine: &QuarantineRow, position: LogPosition) -> anyhow::Result<()> {
+    let Some(text) = &quarantine.bytes_base64 else {
         bail!("cannot show the bytes of input {position}: their key was destroyed");
     };
+    let bytes = STANDARD.decode(text).context("cannot read the bytes that the service sent")?;
     let mut out = std::io::stdout().lock();
     out.write_all(&bytes)?;
     out.write_all(b"\n")?;
     Ok(())
 }
 
-fn retry(folder: &mut Folder, position: LogPosition, repaired: Option<&std::path::Path>) -> anyhow::Result<()> {
+fn tell(told: Row<Told>, sentence: &str, settings: &Settings) -> anyhow::Result<()> {
+    if settings.json {
+        return told.print_json();
+    }
+    let told = told.into_inner()?;
+    line(sentence)?;
+    if told.events.is_empty() {
+        return Ok(());
+    }
+    line(format_args!("recorded at position {}", told.position))?;
+    tell_events(&told)
+}
+
+fn read(repaired: &Path) -> anyhow::Result<Vec<u8>> {
+    std::fs::read(repaired).with_context(|| format!("cannot read {}", repaired.display()))
+}
+
+fn retry(folder: &mut Folder, position: LogPosition, repaired: Option<&Path>) -> anyhow::Result<Row<Told>> {
     let quarantine = folder.engine.quarantined(position)?;
     if quarantine.state != QuarantineState::Held {
         bail!(EngineError::NotQuarantined { position });
@@ -136,7 +204,7 @@ fn retry(folder: &mut Folder, position: LogPosition, repaired: Option<&std::path
         bail!("cannot retry input {position}: only {kept} were kept; name the repaired input with --with");
     }
     let bytes = match repaired {
-        Some(path) => std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?,
+        Some(path) => read(path)?,
         None => quarantine.bytes.with_context(|| format!("cannot retry input {position}: its key was destroyed"))?,
     };
     let tenant = folder.tenant()?;
@@ -144,28 +212,52 @@ fn retry(folder: &mut Folder, position: LogPosition, repaired: Option<&std::path
         Origin { name: "quarantine", feed_sequence: position.0, tenant: Some(tenant), clock: ClockCorrection::History };
     let entry = decoder(folder, Some(tenant)).decode(&bytes, origin, quarantine.received_at)?;
     if let Entry::Rejected(rejected) = &entry {
-        let (path, text) = (rejected.facts.path.as_str(), rejected.facts.message_text.as_str());
-        let path = if path.is_empty() { String::new() } else { format!(" {path}:") };
-        bail!("cannot take input {position}:{path} {text}");
+        bail!(still_faulty(position, rejected.facts.path.as_str(), rejected.facts.message_text.as_str()));
     }
-    let outcome = folder.engine.release(position, folder.settings.operator.as_str().into(), Some(entry))?;
-    let (word, at) = match outcome {
-        Some(Outcome::Recorded(at)) => ("recorded", at.0),
-        Some(Outcome::Duplicate(at)) => ("duplicate", at.0),
-        Some(Outcome::Conflict(at)) => ("conflict", at.0),
-        Some(Outcome::Quarantined(at)) => ("quarantined", at.0),
-        None => ("discarded", position.0),
-    };
-    if folder.settings.json {
-        return json_line(&json!({ "id": position.0, "result": word, "position": at }));
-    }
-    line(format_args!("input {position}: {word}, at position {at}"))
+    release(folder, position, Some(entry))
 }
 
-fn discard(folder: &mut Folder, position: LogPosition) -> anyhow::Result<()> {
-    folder.engine.release(position, folder.settings.operator.as_str().into(), None)?;
-    if folder.settings.json {
-        return json_line(&json!({ "id": position.0, "result": "discarded" }));
+fn still_faulty(position: LogPosition, path: &str, message: &str) -> String {
+    let path = if path.is_empty() { String::new() } else { format!(" {path}:") };
+    format!("cannot take input {position}:{path} {message}")
+}
+
+/// Takes a quarantined input out, with the entry that it is after all.
+fn release(folder: &mut Folder, position: LogPosition, entry: Option<Entry>) -> anyhow::Result<Row<Told>> {
+    let outcome = folder.engine.release(position, folder.settings.operator.as_str().into(), entry)?;
+    let mut answer = Answer {
+        position: folder.engine.head().position,
+        visitor: VisitorId(0),
+        at: folder.settings.clock.now(),
+        events: Vec::new(),
+        leads: Vec::new(),
+        repeated: false,
+    };
+    if let Some(Outcome::Recorded(at) | Outcome::Duplicate(at) | Outcome::Conflict(at)) = outcome {
+        answer.position = at;
+        answer.events = folder.engine.read_entry(at)?.facts.events;
     }
-    line(format_args!("input {position} was set aside; its record stays in the log"))
+    answered(folder, &answer)
+}
+
+fn ask_to_retry(server: &Server, position: LogPosition, repaired: Option<&Path>) -> anyhow::Result<Row<Told>> {
+    let body = match repaired {
+        None => Vec::new(),
+        Some(path) => {
+            let bytes = read(path)?;
+            // As it stands in the file: numbers must not be written in another way.
+            let event: &RawValue = serde_json::from_slice(&bytes)
+                .with_context(|| format!("cannot take input {position}: {} is no JSON", path.display()))?;
+            format!("{{\"event\":{}}}", event.get()).into_bytes()
+        }
+    };
+    let route = Route::of(&Ask::RetryQuarantined { position: position.0, event: None });
+    let answer = server.send(&Call::act(route, body, None).once()).map_err(|error| match error.downcast_ref() {
+        Some(RemoteError::Refused { kind, faults, .. }) if kind == "still-faulty" => {
+            let fault = faults.first().map(|fault| still_faulty(position, &fault.path, &fault.message));
+            fault.map_or(error, anyhow::Error::msg)
+        }
+        _ => error,
+    })?;
+    Row::only(&answer.body)
 }

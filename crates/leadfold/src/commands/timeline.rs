@@ -1,147 +1,187 @@
 //! A timeline for people and programs.
 
-use engine::{TimelineEntry, TimelineQuery};
-use lead_domain::event::{AttachReason, Event};
-use lead_domain::{LeadId, Time, VisitorId};
-use proto_events::lead_event::{LeadEvent, attach_reason, name, reopen_reason};
-use proto_events::stored::InputFacts;
-use serde_json::{Value, json};
+use engine::{EngineError, TimelineQuery};
+use lead_domain::{Currency, LeadId, Money, VisitorId};
+use serde_json::Value;
 
+use crate::commands::lead;
+use crate::commands::leads::money;
+use crate::commands::rows::{Page, Row, Taken, Wanted, each_row};
 use crate::folder::Folder;
-use crate::output::{json_line, line, rfc3339, short_time};
+use crate::output::{line, shown_time};
+use crate::remote::{Call, Server, missing};
+use crate::settings::Settings;
+use crate::source::Source;
 
-/// Prints a timeline, newest first.
-pub(crate) fn print(folder: &mut Folder, visitor: VisitorId, lead: Option<LeadId>, limit: usize) -> anyhow::Result<()> {
-    for entry in folder.engine.timeline(&TimelineQuery { visitor, lead, limit, before: None })? {
-        if folder.settings.json {
-            json_line(&shape(&entry))?;
-            continue;
+/// Prints the timeline of a lead, newest first.
+pub(crate) fn of_lead(source: &mut Source, lead: LeadId, limit: usize, settings: &Settings) -> anyhow::Result<()> {
+    match source {
+        Source::Folder(folder) => {
+            let tenant = folder.tenant()?;
+            let known = folder.engine.book(tenant, lead.visitor).is_ok_and(|book| book.lead(lead).is_some());
+            if !known {
+                return Err(lead::unknown(lead));
+            }
+            walk(folder, lead.visitor, Some(lead), limit)
         }
-        let at = short_time(Time::from_millis(entry.header.occurred_at));
-        line(format_args!("{at}  #{}  {}", entry.header.position, input(&entry)))?;
-        for event in &entry.facts.events {
-            line(format_args!("    {}", sentence(event)))?;
+        Source::Server(server) => {
+            let asked = ask(server, &format!("/v1/leads/{lead}/timeline"), limit, settings);
+            asked.map_err(|error| missing(error, || lead::unknown(lead)))
         }
+    }
+}
+
+/// Prints the timeline of a visitor, newest first.
+pub(crate) fn of_visitor(
+    source: &mut Source,
+    visitor: VisitorId,
+    limit: usize,
+    settings: &Settings,
+) -> anyhow::Result<()> {
+    match source {
+        Source::Folder(folder) => {
+            let tenant = folder.tenant()?;
+            folder.engine.book(tenant, visitor)?;
+            walk(folder, visitor, None, limit)
+        }
+        Source::Server(server) => {
+            let asked = ask(server, &format!("/v1/visitors/{visitor}/timeline"), limit, settings);
+            asked.map_err(|error| missing(error, || EngineError::UnknownVisitor { visitor }.into()))
+        }
+    }
+}
+
+fn walk(folder: &mut Folder, visitor: VisitorId, lead: Option<LeadId>, limit: usize) -> anyhow::Result<()> {
+    let entries = folder.engine.timeline(&TimelineQuery { visitor, lead, limit, before: None })?;
+    for entry in &entries {
+        let row = serde_json::value::to_raw_value(&http_api::timeline_row(entry))?;
+        print(Row::sent(row), &folder.settings)?;
     }
     Ok(())
 }
 
-fn shape(entry: &TimelineEntry) -> Value {
-    let time = |millis| rfc3339(Time::from_millis(millis));
-    let events: Vec<LeadEvent> = entry.facts.events.iter().map(LeadEvent::from).collect();
-    json!({
-        "position": entry.header.position.0,
-        "visitor_id": VisitorId(entry.header.visitor).to_string(),
-        "occurred_at": time(entry.header.occurred_at),
-        "received_at": time(entry.header.received_at),
-        "recorded_at": time(entry.header.recorded_at),
-        "input": input_shape(entry),
-        "events": events,
-    })
+fn ask(server: &Server, path: &str, limit: usize, settings: &Settings) -> anyhow::Result<()> {
+    let read = |wanted: &Wanted| Page::sent(server, Call::get(path), wanted);
+    let take = |row| print(row, settings).map(|()| Taken::Yes);
+    each_row(limit as u64, read, take).map(|_| ())
 }
 
-fn input_shape(entry: &TimelineEntry) -> Value {
-    let personal = entry.personal.as_ref();
-    match &entry.facts.input {
-        InputFacts::Interaction(interaction) => json!({
-            "kind": "interaction",
-            "source": personal.map(|personal| personal.source.as_str()),
-            "id": personal.map(|personal| personal.id.as_str()),
-            "channel": interaction.channel.as_str(),
-            "skill": interaction.skill.as_ref().map(|skill| skill.as_str()),
-            "action": interaction.action.as_str(),
-        }),
-        InputFacts::Command(command) => json!({
-            "kind": "command",
-            "operator": command.operator.as_str(),
-            "note": personal.and_then(|personal| personal.note.as_ref()).map(|note| note.as_str()),
-        }),
-        InputFacts::Deadline => json!({ "kind": "deadline" }),
-        InputFacts::Tick => json!({ "kind": "tick" }),
-        InputFacts::Policy(policy) => json!({ "kind": "policy", "version": policy.version }),
-        InputFacts::Quarantined(reason) => json!({ "kind": "quarantined", "code": reason.code.as_str() }),
-        InputFacts::Conflict(conflict) => json!({ "kind": "conflict", "original": conflict.original }),
-        InputFacts::StateRoot(_) => json!({ "kind": "state_root" }),
-        InputFacts::Released(released) => json!({ "kind": "released", "quarantined": released.quarantined }),
+fn print(row: Row<Value>, settings: &Settings) -> anyhow::Result<()> {
+    if settings.json {
+        return row.print_json();
     }
+    let row = row.into_inner()?;
+    let position = row.get("position").and_then(Value::as_u64).unwrap_or_default();
+    line(format_args!(
+        "{}  #{position}  {}",
+        time(&row, "occurred_at"),
+        input(row.get("input").unwrap_or(&Value::Null))
+    ))?;
+    for event in row.get("events").and_then(Value::as_array).into_iter().flatten() {
+        line(format_args!("    {}", sentence(event)))?;
+    }
+    Ok(())
+}
+
+fn text<'a>(object: &'a Value, field: &str) -> &'a str {
+    object.get(field).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn number(object: &Value, field: &str) -> u64 {
+    object.get(field).and_then(Value::as_u64).unwrap_or_default()
+}
+
+fn time(object: &Value, field: &str) -> String {
+    shown_time(text(object, field))
 }
 
 /// The input in a few words.
-fn input(entry: &TimelineEntry) -> String {
-    match &entry.facts.input {
-        InputFacts::Interaction(interaction) => {
-            let skill = interaction.skill.as_ref().map(|skill| format!(", skill {}", skill.as_str()));
-            let (action, channel) = (interaction.action.as_str(), interaction.channel.as_str());
-            format!("{action} on {channel}{}", skill.unwrap_or_default())
+fn input(input: &Value) -> String {
+    match text(input, "kind") {
+        "interaction" => {
+            let skill = input.get("skill").and_then(Value::as_str).map(|skill| format!(", skill {skill}"));
+            format!("{} on {}{}", text(input, "action"), text(input, "channel"), skill.unwrap_or_default())
         }
-        InputFacts::Command(command) => {
-            let note = entry.personal.as_ref().and_then(|personal| personal.note.as_ref());
-            let note = note.map(|note| format!(": \"{}\"", note.as_str())).unwrap_or_default();
-            format!("command of {}{note}", command.operator.as_str())
+        "command" => {
+            let note = input.get("note").and_then(Value::as_str).map(|note| format!(": \"{note}\""));
+            format!("command of {}{}", text(input, "operator"), note.unwrap_or_default())
         }
-        InputFacts::Deadline => "deadline reached".to_owned(),
-        InputFacts::Tick => "tick".to_owned(),
-        InputFacts::Policy(policy) => format!("policy version {}", policy.version),
-        InputFacts::Quarantined(reason) => format!("quarantined: {}", reason.code.as_str()),
-        InputFacts::Conflict(conflict) => format!("conflicts with #{}", conflict.original),
-        InputFacts::StateRoot(_) => "state root".to_owned(),
-        InputFacts::Released(released) => format!("released #{} from quarantine", released.quarantined),
+        "deadline" => "deadline reached".to_owned(),
+        "policy" => format!("policy version {}", number(input, "version")),
+        "quarantined" => format!("quarantined: {}", text(input, "code")),
+        "conflict" => format!("conflicts with #{}", number(input, "original")),
+        "released" => format!("released #{} from quarantine", number(input, "quarantined")),
+        other => other.replace('_', " "),
     }
 }
 
 /// An event with what explains it.
-fn sentence(event: &Event) -> String {
-    match event {
-        Event::LeadOpened { lead, lead_type, deadline, .. } => {
-            format!(
-                "lead opened: {lead} of type {lead_type}, closes at {} unless something happens",
-                short_time(*deadline)
-            )
+fn sentence(event: &Value) -> String {
+    let of = |field| text(event, field);
+    match of("event") {
+        "lead_opened" => format!(
+            "lead opened: {} of type {}, closes at {} unless something happens",
+            of("lead_id"),
+            of("lead_type"),
+            time(event, "deadline")
+        ),
+        "interaction_attached" => attached(event),
+        "interaction_orphaned" => format!("left an orphan ({})", of("reason")),
+        "lead_closed" => {
+            let reason = event.get("reason").and_then(Value::as_str).map(|reason| format!(", {reason}"));
+            let (reason, at) = (reason.unwrap_or_default(), time(event, "at"));
+            format!("lead closed: {} ({}{reason}) at {at}", of("lead_id"), of("cause"))
         }
-        Event::InteractionAttached { lead, because, candidates, deadline, .. } => {
-            let chosen = match because {
-                AttachReason::Opened | AttachReason::Adopted => String::new(),
-                AttachReason::OnlyCandidate
-                | AttachReason::MostRecent
-                | AttachReason::HighestScore
-                | AttachReason::LateReopened
-                | AttachReason::LateHistory => format!(" of {} candidate(s)", candidates.len()),
-            };
-            let because = attach_reason(*because);
-            format!("attached to {lead} ({because}{chosen}), deadline {}", short_time(*deadline))
+        "lead_reopened" => {
+            format!("lead reopened: {} ({}), deadline {}", of("lead_id"), of("because"), time(event, "deadline"))
         }
-        Event::InteractionOrphaned { reason, .. } => format!("left an orphan ({})", reason.code()),
-        Event::LeadClosed { lead, cause, at, reason } => {
-            let reason = reason.as_ref().map(|reason| format!(", {reason}")).unwrap_or_default();
-            format!("lead closed: {lead} ({}{reason}) at {}", cause.code(), short_time(*at))
+        "conversion_recorded" => {
+            let value = event.get("value").and_then(amount).map_or_else(|| "no value".to_owned(), money);
+            format!("conversion recorded: {}, {value}, {} unit(s)", of("lead_id"), number(event, "rgus"))
         }
-        Event::LeadReopened { lead, because, deadline, .. } => {
-            format!("lead reopened: {lead} ({}), deadline {}", reopen_reason(*because), short_time(*deadline))
+        "lead_type_changed" => format!(
+            "type of {} changed from {} to {}, deadline {}",
+            of("lead_id"),
+            of("from_lead_type"),
+            of("to_lead_type"),
+            time(event, "deadline")
+        ),
+        "interaction_moved" => {
+            format!("{} moved from {} to {}", of("interaction_id"), of("from_lead_id"), of("to_lead_id"))
         }
-        Event::ConversionRecorded { lead, value, rgus, .. } => {
-            let value = value.map(super::leads::money).unwrap_or_else(|| "no value".to_owned());
-            format!("conversion recorded: {lead}, {value}, {rgus} unit(s)")
-        }
-        Event::LeadTypeChanged { lead, from, to, deadline } => {
-            format!("type of {lead} changed from {from} to {to}, deadline {}", short_time(*deadline))
-        }
-        Event::InteractionMoved { interaction, from, to, .. } => format!("{interaction} moved from {from} to {to}"),
-        Event::VisitorsMerged { survivor, absorbed } => format!("visitors merged: {absorbed} into {survivor}"),
-        Event::VisitorsUnmerged { survivor, restored, .. } => format!("visitors unmerged: {restored} from {survivor}"),
-        Event::DuplicateSuspected { visitor, other, identifier } => {
-            format!("{visitor} and {other} share a {} but are different customers", identifier.kind.name())
-        }
-        Event::IdentifierLearned { identifier, .. } => format!("identifier learned: {}", identifier.kind.name()),
-        Event::IdentifierMoved { identifier, from, to } => {
-            format!("{} moved from {from} to {to}", identifier.kind.name())
-        }
-        Event::VisitorCreated { .. }
-        | Event::DuplicateSettled { .. }
-        | Event::CustomerLearned { .. }
-        | Event::ConversionRepeated { .. }
-        | Event::ConversionWithdrawn { .. }
-        | Event::LeadAssigned { .. }
-        | Event::NoteAdded { .. }
-        | Event::AttributesSet { .. } => name(event).replace('_', " "),
+        other => of_identity(other, event),
     }
+}
+
+/// An event about who is who, or one that its name explains.
+fn of_identity(name: &str, event: &Value) -> String {
+    let of = |field| text(event, field);
+    match name {
+        "visitors_merged" => format!("visitors merged: {} into {}", of("absorbed_visitor_id"), of("visitor_id")),
+        "visitors_unmerged" => format!("visitors unmerged: {} from {}", of("restored_visitor_id"), of("visitor_id")),
+        "duplicate_suspected" => format!(
+            "{} and {} share a {} but are different customers",
+            of("visitor_id"),
+            of("other_visitor_id"),
+            of("identifier")
+        ),
+        "identifier_learned" => format!("identifier learned: {}", of("identifier")),
+        "identifier_moved" => {
+            format!("{} moved from {} to {}", of("identifier"), of("from_visitor_id"), of("to_visitor_id"))
+        }
+        other => other.replace('_', " "),
+    }
+}
+
+fn attached(event: &Value) -> String {
+    let because = text(event, "because");
+    let candidates = event.get("candidates").and_then(Value::as_array).map_or(0, Vec::len);
+    // These two had no choice.
+    let chosen =
+        if matches!(because, "opened" | "adopted") { String::new() } else { format!(" of {candidates} candidate(s)") };
+    format!("attached to {} ({because}{chosen}), deadline {}", text(event, "lead_id"), time(event, "deadline"))
+}
+
+fn amount(value: &Value) -> Option<Money> {
+    Some(Money { amount: value.get("amount")?.as_i64()?, currency: Currency::new(text(value, "currency"))? })
 }

@@ -11,7 +11,7 @@ use crate::output::{json_line, line, progress_bar};
 use crate::settings::Settings;
 
 pub(crate) fn run(settings: &Settings) -> anyhow::Result<()> {
-    let mut folder = Folder::open(settings)?;
+    let mut folder = Folder::open_itself(settings)?;
     let started = Instant::now();
     let bar = progress_bar(folder.engine.head().position.0, "verifying");
     let found = folder.engine.verify(&mut |position| bar.set_position(position.0))?;

@@ -1,52 +1,53 @@
 //! `leadfold visitor ID …`
 
-use anyhow::bail;
-use lead_domain::event::AfterUnmerge;
-use lead_domain::{Command, Name};
+use engine::EngineError;
+use lead_domain::VisitorId;
 use listing::VisitorRow;
+use proto_events::command_document::Ask;
 
 use crate::cli::{VisitorAct, VisitorArgs};
+use crate::commands::rows::Row;
 use crate::commands::{act, leads, timeline};
-use crate::folder::Folder;
-use crate::output::{json_line, line, table};
+use crate::output::{line, table};
+use crate::remote::{Call, missing};
 use crate::settings::Settings;
+use crate::source::Source;
 
 pub(crate) fn run(args: &VisitorArgs, settings: &Settings) -> anyhow::Result<()> {
-    let mut folder = Folder::open(settings)?;
-    let visitor = args.id;
-    let (command, shared) = match &args.act {
-        None if args.timeline => {
-            let tenant = folder.tenant()?;
-            folder.engine.book(tenant, visitor)?;
-            timeline::print(&mut folder, visitor, None, args.limit)?;
-            return folder.close();
+    let mut source = Source::open(settings)?;
+    let visitor_id = args.id;
+    let (ask, shared) = match &args.act {
+        None => {
+            if args.timeline {
+                timeline::of_visitor(&mut source, visitor_id, args.limit, settings)?;
+            } else {
+                let visitor = find(&source, visitor_id)?;
+                if settings.json { visitor.print_json()? } else { print(&visitor.into_inner()?)? }
+            }
+            return source.close();
         }
-        None => return show(folder, args),
-        Some(VisitorAct::Merge { other, act }) => (Command::MergeVisitors { one: visitor, other: *other }, act),
+        Some(VisitorAct::Merge { other, act }) => (Ask::MergeVisitors { visitor_id, other_visitor_id: *other }, act),
         Some(VisitorAct::Unmerge { keep_apart, act }) => {
-            let afterwards = if *keep_apart { AfterUnmerge::KeepApart } else { AfterUnmerge::MayMergeAgain };
-            (Command::UnmergeVisitor { visitor, afterwards }, act)
+            (Ask::UnmergeVisitor { visitor_id, keep_apart: *keep_apart }, act)
         }
-        Some(VisitorAct::Settle { other, act }) => (Command::SettleDuplicate { one: visitor, other: *other }, act),
-        Some(VisitorAct::Open { lead_type, act }) => {
-            (Command::OpenLead { visitor, lead_type: Name::new(lead_type) }, act)
-        }
+        Some(VisitorAct::Settle { other, act }) => (Ask::SettleDuplicate { visitor_id, other_visitor_id: *other }, act),
+        Some(VisitorAct::Open { lead_type, act }) => (Ask::OpenLead { visitor_id, lead_type: lead_type.clone() }, act),
     };
-    act::execute(folder, command, None, shared)
+    act::execute(source, ask, shared, settings)
 }
 
-fn show(folder: Folder, args: &VisitorArgs) -> anyhow::Result<()> {
-    let listing = folder.listing()?;
-    let (found, _) = listing.reader()?.visitor(folder.tenant()?, args.id)?;
-    let Some(visitor) = found else {
-        bail!(engine::EngineError::UnknownVisitor { visitor: args.id });
-    };
-    if folder.settings.json {
-        json_line(&visitor)?
-    } else {
-        print(&visitor)?
+fn find(source: &Source, id: VisitorId) -> anyhow::Result<Row<VisitorRow>> {
+    let unknown = || EngineError::UnknownVisitor { visitor: id }.into();
+    match source {
+        Source::Folder(folder) => {
+            let (found, _) = folder.listing()?.reader()?.visitor(folder.tenant()?, id)?;
+            found.map(Row::Ours).ok_or_else(unknown)
+        }
+        Source::Server(server) => {
+            let answer = server.listed(Call::get(format!("/v1/visitors/{id}")));
+            Row::only(&answer.map_err(|error| missing(error, unknown))?.body)
+        }
     }
-    folder.close()
 }
 
 fn print(visitor: &VisitorRow) -> anyhow::Result<()> {

@@ -1,9 +1,10 @@
 //! What people do with the program: acting on leads and visitors, asking, looking after the data.
 
 mod care;
+mod config;
 mod leads;
 mod listing;
-mod refusals;
+pub(crate) mod refusals;
 mod usage;
 mod visitors;
 
@@ -21,7 +22,7 @@ use crate::support::{Folder, shop_policy};
 /// V4 K1 Dora   V4-1 shopping (I8), suspected to be V5
 /// V5 K2 Eva    V5-1 shopping (I9), suspected to be V4
 /// ```
-fn small_shop() -> Folder {
+pub(crate) fn small_shop() -> Folder {
     let folder = Folder::with_policy(shop_policy());
     let named = |event: Event, name: &str| event.with("contact", serde_json::json!({ "name": name }));
     let customer = |event: Event, number: &str| event.with("customer_id", number).with("email", "shared@example.com");

@@ -6,4 +6,5 @@ mod bad_input;
 mod commands;
 mod crash;
 mod ecom;
+mod remote;
 mod support;

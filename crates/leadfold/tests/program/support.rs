@@ -4,6 +4,7 @@
 
 pub(crate) mod event;
 pub(crate) mod kill;
+pub(crate) mod service;
 
 use std::fs;
 use std::path::{Path, PathBuf};

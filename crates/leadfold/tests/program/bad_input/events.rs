@@ -240,7 +240,8 @@ fn a_repaired_input_that_stands_in_the_log_already_is_a_duplicate() {
     let first = super::good_events().lines().next().unwrap().to_owned();
     folder.write("repaired.json", first);
     let answer = folder.json_one(["quarantine", &id, "retry", "--with", "repaired.json"]);
-    assert_eq!(answer["result"], "duplicate");
+    let stands = folder.json(["visitor", "V1", "--timeline"]).pop().unwrap();
+    assert_eq!((&answer["position"], &answer["events"]), (&stands["position"], &stands["events"]));
     assert_eq!(quarantined(&folder, "held"), Vec::<Value>::new());
     folder.picture().assert_same_leads(&before);
 }

@@ -95,17 +95,6 @@ fn another_master_key_or_none_opens_nothing_and_spoils_nothing() {
 }
 
 #[test]
-fn a_faulty_configuration_file_is_wrong_usage_with_its_line() {
-    let folder = Folder::empty();
-    folder.write("config.toml", "tenant = \"acme\"\noperator = 7\n");
-    let sentence = "error: the configuration file config.toml, line 2: invalid type: integer `7`, expected a string";
-    assert_eq!(folder.run(["leads", "--config", "config.toml"]).failed(2), sentence);
-    folder.write("config.toml", "colour = \"red\"\n");
-    assert!(folder.run(["leads", "--config", "config.toml"]).failed(2).contains("`colour`"));
-    assert!(folder.run(["leads", "--config", "nowhere.toml"]).failed(1).contains("nowhere.toml"));
-}
-
-#[test]
 fn a_folder_that_cannot_be_written_to_is_left_as_it_is() {
     let (folder, before) = shop();
     let script = "mount --bind data data && mount -o remount,ro,bind data && exec \"$0\" \"$@\"";

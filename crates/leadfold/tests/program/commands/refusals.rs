@@ -3,7 +3,7 @@
 use super::small_shop;
 
 /// What is asked, and the sentence.
-const REFUSALS: &[(&[&str], &str)] = &[
+pub(crate) const REFUSALS: &[(&[&str], &str)] = &[
     (&["lead", "V9-1"], "there is no lead V9-1"),
     (&["lead", "V9-1", "--timeline"], "there is no lead V9-1"),
     (&["lead", "V9-1", "reopen"], "there is no lead V9-1"),
