@@ -313,7 +313,10 @@ impl InteractionDecoder {
     }
 }
 
-/// The origin for people: `events.ndjson:17`.
+/// The origin for people: `events.ndjson:17`, or the name alone where inputs have no numbers.
 fn place(origin: Origin<'_>) -> CompactString {
+    if origin.feed_sequence == 0 {
+        return CompactString::from(origin.name);
+    }
     compact_str::format_compact!("{}:{}", origin.name, origin.feed_sequence)
 }

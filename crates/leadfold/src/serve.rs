@@ -135,7 +135,7 @@ async fn serve(
     let listener = listener::Listener::bind(args)?;
     let address = Address::write(&settings.data, &listener.url())?;
     announce(&listener.url(), is_open);
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    tokio::spawn(tell_when_ready(service.handle()));
     let http = listener.serve(http_api::router(api), stopping.clone());
     let mut feeding = feed.task;
     let served = tokio::select! {
@@ -204,6 +204,14 @@ fn announce(url: &str, is_open: bool) {
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     tracing::info!(url, "serving");
+}
+
+/// Tells systemd once the listing can be read.
+async fn tell_when_ready(service: ServiceHandle) {
+    // An error means that the listing has stopped, and then the service isn't ready.
+    if service.listing().wait_for(|state| state.is_ready).await.is_ok() {
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    }
 }
 
 async fn upkeep(metrics: PrometheusHandle) {
