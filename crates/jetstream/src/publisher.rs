@@ -124,6 +124,11 @@ impl Publisher {
         Self { connection }
     }
 
+    /// Returns once a server is connected.
+    pub async fn connected(&self) {
+        self.connection.connected().await;
+    }
+
     /// Publishes one message. On return the server has stored it, as durably as the stream is.
     ///
     /// # Errors

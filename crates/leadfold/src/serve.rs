@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use address::Address;
 
-use self::nats::{JetStreamInlet, LateNats, Nats, Waiting};
+use self::nats::{JetStreamInlet, Known, LateNats, Nats, Waiting};
 use self::outgoing::Deliveries;
 use crate::cli::{NatsArgs, ServeArgs};
 use crate::failure::UsageError;
@@ -182,7 +182,8 @@ impl Feed {
         let inlet = Arc::new(JetStreamInlet::new(late.clone(), waiting.clone()));
         let (args, service, connected) = (args.clone(), service.clone(), late.clone());
         let task = tokio::spawn(async move {
-            let nats = match Nats::open(&args, &stop).await {
+            let known = if mark.is_some() { Known::Read } else { Known::New };
+            let nats = match Nats::open(&args, known, &stop).await {
                 Err(_) if stop.is_cancelled() => return Ok(()),
                 opened => opened?,
             };

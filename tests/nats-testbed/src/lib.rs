@@ -158,6 +158,16 @@ impl NatsServer {
         Ok(())
     }
 
+    /// Sends the server a signal by its name, such as `STOP` and `CONT`.
+    ///
+    /// # Errors
+    /// When it isn't running, or the signal can't be sent.
+    pub fn signal(&self, name: &str) -> Result<(), TestbedError> {
+        let process = self.process.as_ref().ok_or_else(|| std::io::Error::other("the server isn't running"))?;
+        let status = Command::new("kill").args([&format!("-{name}"), &process.id().to_string()]).status()?;
+        if status.success() { Ok(()) } else { Err(std::io::Error::other("the signal could not be sent").into()) }
+    }
+
     /// Starts the server again, on the same port with the same store, and returns when it answers. Nothing happens if
     /// it is running.
     ///

@@ -5,12 +5,13 @@ mod inlet;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use engine::Engine;
 use jetstream::{
-    Connection, ConnectionOptions, Credentials, FeedBatch, FeedMark, FeedOptions, FeedSink, Message, Publisher,
-    SinkError, StreamSettings, Subject, TlsFiles, provision, run_feed,
+    Connection, ConnectionOptions, Credentials, FeedBatch, FeedError, FeedMark, FeedOptions, FeedSink, LEADFOLD_IN,
+    Message, ProvisionError, Publisher, SinkError, StreamSettings, Subject, TlsFiles, provision, run_feed,
 };
 use lead_domain::Time;
 use service::{Form, RawInput, Receipt, ServiceHandle};
@@ -25,6 +26,10 @@ use crate::cli::NatsArgs;
 pub(crate) const WATERMARK: &str = "feed/LEADFOLD_IN";
 /// The header by which a request that went through the feed finds the one who waits for it.
 const REQUEST_HEADER: &str = "Leadfold-Request";
+
+/// How often a server is asked about a stream that gives no answer, and the pause between.
+const LOOKS_MAX: u32 = 10;
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// How to reach the server, by the arguments.
 pub(crate) fn connection_options(args: &NatsArgs, name: &str) -> anyhow::Result<ConnectionOptions> {
@@ -55,6 +60,42 @@ fn read_secret(path: &std::path::Path) -> anyhow::Result<String> {
 pub(crate) fn mark(engine: &Engine) -> anyhow::Result<Option<FeedMark>> {
     let stored = engine.parts().log.meta(WATERMARK).context("cannot read the feed's watermark")?;
     stored.map(|bytes| FeedMark::read(&bytes)).transpose().context("cannot read the feed's watermark")
+}
+
+/// Whether the incoming stream was read before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Known {
+    New,
+    Read,
+}
+
+/// Makes or checks a stream. A server that is just starting or going away is asked again.
+async fn in_place(
+    connection: &Connection,
+    settings: &StreamSettings,
+    cancel: &CancellationToken,
+) -> Result<(), ProvisionError> {
+    let mut failures = 0;
+    loop {
+        let error = match provision(connection, settings).await {
+            Ok(differences) => {
+                for difference in differences {
+                    tracing::warn!(%difference, "a stream is not as it should be");
+                }
+                return Ok(());
+            }
+            Err(error) => error,
+        };
+        failures += 1;
+        if !matches!(error, ProvisionError::Failed { .. }) || failures >= LOOKS_MAX || cancel.is_cancelled() {
+            return Err(error);
+        }
+        tracing::warn!(%error, "looking again");
+        tokio::select! {
+            () = cancel.cancelled() => return Err(error),
+            () = async { tokio::time::sleep(LOOK_AGAIN).await; connection.connected().await } => {}
+        }
+    }
 }
 
 /// Connections to the server, with the streams in place.
@@ -92,14 +133,16 @@ impl LateNats {
 
 impl Nats {
     /// Connects, and makes or checks the streams.
-    pub(crate) async fn open(args: &NatsArgs, cancel: &CancellationToken) -> anyhow::Result<Self> {
+    pub(crate) async fn open(args: &NatsArgs, known: Known, cancel: &CancellationToken) -> anyhow::Result<Self> {
         let small = Connection::open(&connection_options(args, "leadfold")?, cancel).await?;
         let bulk = Connection::open(&connection_options(args, "leadfold feed")?, cancel).await?;
         for settings in [StreamSettings::incoming(), StreamSettings::outgoing()] {
-            let replicas = args.nats_replicas;
-            let settings = StreamSettings { replicas, create: !args.nats_no_create, ..settings };
-            for difference in provision(&small, &settings).await? {
-                tracing::warn!(%difference, "a stream is not as it should be");
+            let lost = known == Known::Read && settings.name == LEADFOLD_IN;
+            let (replicas, create) = (args.nats_replicas, !args.nats_no_create && !lost);
+            match in_place(&small, &StreamSettings { replicas, create, ..settings }, cancel).await {
+                // A new one in its place would stand in the way of its backup.
+                Err(ProvisionError::Missing { stream, .. }) if lost => bail!(FeedError::StreamMissing { stream }),
+                done => done?,
             }
         }
         Ok(Self { bulk, small })

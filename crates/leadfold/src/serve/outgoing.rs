@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use jetstream::{Headers, Outgoing, PublishError};
+use jetstream::{Headers, Outgoing, PublishError, Publisher};
 use lead_domain::TenantId;
 use publisher::{
     Delivery, DeliveryError, DeliveryHandle, DeliveryOptions, DeliveryState, Destination, EventFilter, FileCursors,
@@ -27,6 +27,10 @@ const STREAM: &str = "nats";
 const CONNECT_LOOK: Duration = Duration::from_millis(200);
 /// Messages that may be under way to the server.
 const WINDOW: usize = 256;
+/// The header by which a message names the message id of the one in front of it.
+const EXPECTED_LAST: &str = "Nats-Expected-Last-Msg-Id";
+/// The pause after a connection was lost.
+const RETRY_SOON: Duration = Duration::from_secs(1);
 
 /// A file of webhooks.
 #[derive(Debug, Default, Deserialize)]
@@ -159,6 +163,9 @@ impl Deliveries {
 }
 
 /// The outgoing stream.
+///
+/// A client that has lost its connection sends over the next one what it had not sent over the last, and what was on its
+/// way between is gone. So that nothing overtakes it, each message names the one that must be in front of it.
 struct StreamDestination {
     nats: LateNats,
 }
@@ -171,23 +178,59 @@ impl Destination for StreamDestination {
                 None => tokio::time::sleep(CONNECT_LOOK).await,
             }
         };
-        let messages = batch.iter().map(message).collect::<Vec<_>>();
-        for published in publisher.publish_many(messages, WINDOW).await {
-            published.map_err(|error| failed(&error))?;
-        }
-        Ok(())
+        // A server that is away is no failure to back off from: events go out as soon as it is back.
+        publisher.connected().await;
+        publish_in_order(&publisher, batch).await.map_err(|error| failed(&error))
     }
 }
 
+async fn publish_in_order(publisher: &Publisher, batch: &[OutgoingEvent]) -> Result<(), PublishError> {
+    // Nothing else is under way when a batch begins.
+    publish(publisher, batch.iter().take(1).map(message).collect(), 1).await?;
+    let behind = batch.iter().zip(batch.iter().skip(1)).map(|(before, event)| message_behind(before, event));
+    let published = publish(publisher, behind.collect(), WINDOW).await;
+    if let Err(PublishError::Refused { .. }) = published {
+        // Somebody else has published meanwhile, or the server no longer knows what was last: one at a time then.
+        return publish(publisher, batch.iter().map(message).collect(), 1).await;
+    }
+    published
+}
+
+/// Publishes messages up to the first that fails.
+async fn publish(publisher: &Publisher, messages: Vec<Outgoing>, window: usize) -> Result<(), PublishError> {
+    let published = publisher.publish_many(messages, window).await;
+    published.into_iter().try_for_each(|published| published.map(|_| ()))
+}
+
 fn message(event: &OutgoingEvent) -> Outgoing {
+    outgoing(event, &[])
+}
+
+/// The server refuses it unless the other one is the last in the stream.
+fn message_behind(before: &OutgoingEvent, event: &OutgoingEvent) -> Outgoing {
+    outgoing(event, &[(EXPECTED_LAST, before.nats_message_id())])
+}
+
+fn outgoing(event: &OutgoingEvent, more: &[(&str, String)]) -> Outgoing {
+    let content_type = ("content-type", "application/cloudevents+json");
+    let more = more.iter().map(|(name, value)| (*name, value.as_str()));
     Outgoing {
         subject: event.nats_subject(),
-        headers: [("content-type", "application/cloudevents+json")].into_iter().collect::<Headers>(),
+        headers: more.chain([content_type]).collect::<Headers>(),
         payload: event.body.clone(),
         message_id: Some(event.nats_message_id()),
     }
 }
 
 fn failed(error: &PublishError) -> DeliveryError {
-    DeliveryError { retry: Retry::BackOff, reason: error.to_string() }
+    let retry = match error {
+        PublishError::Unknown { .. } | PublishError::Disconnected { .. } => Retry::After(RETRY_SOON),
+        PublishError::StreamFull { .. }
+        | PublishError::Denied { .. }
+        | PublishError::NoStream { .. }
+        | PublishError::TooLarge { .. }
+        | PublishError::Invalid { .. }
+        | PublishError::Refused { .. } => Retry::BackOff,
+    };
+    DeliveryError { retry, reason: error.to_string() }
 }
