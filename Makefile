@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-tests build run bench test lint format-check clippy unit-tests doc-tests docs supply-chain clean-data
+.PHONY: help setup setup-tests build run bench test soak lint format-check clippy unit-tests doc-tests docs supply-chain clean-data
 
 CARGO_FLAGS ?= --locked
 DATA ?= leadfold-data
@@ -62,6 +62,10 @@ bench: build setup-tests ## Measure import, feed, HTTP and latency beside the ma
 
 test: format-check clippy unit-tests doc-tests docs supply-chain ## Run every check; the first failure stops
 	$(call heading,All checks passed)
+
+soak: setup-tests ## Kill, stall and cut off service and server again and again (LEADFOLD_SOAK=8 times as long as in "test")
+	$(call heading,Faults)
+	LEADFOLD_SOAK=$${LEADFOLD_SOAK:-8} cargo nextest run $(CARGO_SCOPE) --profile soak
 
 lint: format-check clippy ## Check format and lints only
 
