@@ -44,7 +44,7 @@ async fn kills_of_a_server_that_syncs_lose_nothing_that_it_has_acknowledged() ->
     let site = Site::with_policy()?;
     let load = Load::start(&server.url(), site.clock(), 3, &mut dice);
     let mut serving = site.serve(&server.url())?;
-    let http = serving.http().await?;
+    let http = serving.ready().await?;
     for _ in 0..rounds(6) {
         let grown = site.log_position() + 1 + dice.below(300);
         until("progress", async || Ok((site.log_position() >= grown).then_some(()))).await?;

@@ -73,7 +73,7 @@ async fn a_consumer_that_is_deleted_again_and_again_loses_nothing() -> Result<()
     let mut dice = Dice::new();
     let (server, site) = (NatsServer::start()?, Site::with_policy()?);
     let mut serving = site.serve(&server.url())?;
-    serving.http().await?;
+    serving.ready().await?;
     let admin = stream::admin(&server.url()).await?;
     let deleted = async || Ok((delete_consumers(&admin).await? > 0).then_some(()));
     until("a consumer", deleted).await?;
@@ -161,7 +161,7 @@ async fn lead_events_keep_their_order_over_connections_that_are_cut() -> Result<
     surely(&connection, events).await?;
     let proxy = Proxy::to(server.port()).await?;
     let mut serving = site.serve(&proxy.url())?;
-    let http = serving.http().await?;
+    let http = serving.ready().await?;
     let admin = stream::admin(&server.url()).await?;
     let mut cut_at = Vec::new();
     for _ in 0..rounds(3) {
