@@ -1,11 +1,11 @@
 //! What all acting commands share: ask, record, tell.
 
 use anyhow::bail;
-use engine::{Answer, Request};
+use engine::{Answer, EngineError, Request};
 use lead_domain::command::Adoption;
 use lead_domain::event::AfterUnmerge;
 use lead_domain::interaction::Sale;
-use lead_domain::{Command, LeadId, Name};
+use lead_domain::{Command, LeadId, Name, Refusal};
 use listing::LeadRow;
 use proto_events::Personal;
 use proto_events::command_document::{AdoptInto, Ask, CommandDocument};
@@ -18,7 +18,7 @@ use crate::commands::rows::Row;
 use crate::failure::UsageError;
 use crate::folder::Folder;
 use crate::output::{line, rfc3339};
-use crate::remote::{Call, Route, body};
+use crate::remote::{Call, RemoteError, Route, body};
 use crate::settings::Settings;
 use crate::source::Source;
 
@@ -49,10 +49,30 @@ pub(crate) fn execute(source: Source, ask: Ask, args: &ActArgs, settings: &Setti
         Source::Folder(folder) => carry_out(*folder, ask, args),
         Source::Server(server) => {
             let body = body(&ask, args.at)?;
-            let answer = server.send(&Call::act(Route::of(&ask), body, args.if_version))?;
+            let answer = server.send(&Call::act(Route::of(&ask), body, args.if_version));
+            let answer = answer.map_err(|error| in_own_words(error, &ask))?;
             tell(Row::only(&answer.body)?, settings)
         }
     }
+}
+
+/// A refusal whose words a service keeps to itself, because they repeat what was sent.
+fn in_own_words(error: anyhow::Error, ask: &Ask) -> anyhow::Error {
+    let Some(RemoteError::Refused { kind, .. }) = error.downcast_ref() else { return error };
+    let refusal = match (kind.as_str(), ask) {
+        ("unknown-close-reason", Ask::CloseLead { reason, .. }) => {
+            Refusal::UnknownCloseReason { reason: Name::new(reason) }
+        }
+        (kind, Ask::ChangeLeadType { lead_type, .. })
+        | (kind, Ask::OpenLead { lead_type, .. })
+        | (kind, Ask::AdoptOrphan { into: AdoptInto::LeadType(lead_type), .. }) => match kind {
+            "unknown-lead-type" => Refusal::UnknownLeadType { lead_type: Name::new(lead_type) },
+            "inactive-lead-type" => Refusal::InactiveLeadType { lead_type: Name::new(lead_type) },
+            _ => return error,
+        },
+        _ => return error,
+    };
+    EngineError::Refused(refusal).into()
 }
 
 /// A service and a folder take the same acts: those that can be written down.
