@@ -21,7 +21,7 @@ pub(crate) struct GlobalArgs {
     /// Whose data; may be left out where there is only one tenant
     #[arg(long, global = true, value_name = "NAME", env = "LEADFOLD_TENANT")]
     pub(crate) tenant: Option<String>,
-    /// A configuration file (TOML): data, tenant, operator, master_key_file, server, api_key_file, and a table [serve] with
+    /// A configuration file (TOML): data, tenant, operator, master_key_file, server, api_key_file, and a table serve with
     /// the options of the service, all of them with _ for -
     #[arg(long, global = true, value_name = "FILE", env = "LEADFOLD_CONFIG")]
     pub(crate) config: Option<PathBuf>,
@@ -31,7 +31,7 @@ pub(crate) struct GlobalArgs {
     /// A file with the master key as 64 hexadecimal digits, to keep it apart from the data [default: DIR/keys/master.key]
     #[arg(long, global = true, value_name = "FILE", env = "LEADFOLD_MASTER_KEY_FILE")]
     pub(crate) master_key_file: Option<PathBuf>,
-    /// A running service to go to, such as https://leadfold.example.com. Without it the folder counts, or the service that
+    /// A running service to go to, by its http or https URL. Without it the folder counts, or the service that
     /// holds it
     #[arg(long, global = true, value_name = "URL", env = "LEADFOLD_SERVER")]
     pub(crate) server: Option<String>,
