@@ -527,6 +527,21 @@ fn any_call() -> impl Strategy<Value = Call> {
     proptest::sample::select(vec![Call::Track, Call::Identify, Call::Page, Call::Screen, Call::Group, Call::Alias])
 }
 
+/// A name that is no text stays where it would stand, beside what could be read, and is rejected again.
+#[test]
+fn an_attribute_of_the_wrong_type_is_kept_with_the_others() {
+    for name in [json!({}), json!({ "plan": "pro" }), json!([1])] {
+        let page =
+            json!({ "messageId": "m", "userId": "u", "name": name, "properties": { "price": 1.10 } }).to_string();
+        let Entry::Rejected(entry) = decode(&Message::new(Call::Page, page.as_bytes())) else { panic!("taken") };
+        let kept = kept(&entry);
+        let event: serde_json::Value = serde_json::from_slice(&kept).unwrap();
+        assert_eq!(event["data"]["attributes"]["name"], name);
+        assert!(String::from_utf8_lossy(&kept).contains("1.10"), "the digits are kept");
+        rejected(structured(&kept));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 3_000, failure_persistence: None, ..Default::default() })]
 

@@ -57,12 +57,15 @@ impl InteractionEvent<'_> {
             };
             put(&mut event, place, value);
         }
-        let attributes: BTreeMap<&str, &Scalar<'_>> =
-            self.data.attributes.0.iter().map(|(name, value)| (name.as_str(), value)).collect();
-        let data = event.get("data").and_then(Value::as_object).map(|data| {
-            let are_empty = data.get("attributes").and_then(Value::as_object).is_some_and(Map::is_empty);
-            With { object: data, name: "attributes", instead: are_empty.then_some(&attributes) }
-        });
+        let own = self.data.attributes.0.iter().map(|(name, value)| (name.as_str(), KeptAttribute::Taken(value)));
+        let mut attributes: BTreeMap<&str, KeptAttribute<'_>> = own.collect();
+        let data = event.get("data").and_then(Value::as_object);
+        let misplaced = data.and_then(|data| data.get("attributes")).and_then(Value::as_object);
+        attributes.extend(
+            misplaced.into_iter().flatten().map(|(name, value)| (name.as_str(), KeptAttribute::Misplaced(value))),
+        );
+        let instead = misplaced.is_some().then_some(&attributes);
+        let data = data.map(|data| With { object: data, name: "attributes", instead });
         let event = event.as_object().map(|event| With { object: event, name: "data", instead: data.as_ref() });
         // Keys are texts and nothing else can fail to be written.
         serde_json::to_vec(&event).unwrap_or_default()
@@ -81,6 +84,14 @@ fn put(at: &mut Value, path: &[&str], value: Value) {
     if let Value::Object(object) = at {
         put(object.entry(*name).or_insert(Value::Null), rest, value);
     }
+}
+
+/// An attribute of a kept event.
+#[derive(serde::Serialize)]
+#[serde(untagged)]
+enum KeptAttribute<'e> {
+    Taken(&'e Scalar<'e>),
+    Misplaced(&'e Value),
 }
 
 /// An object with something else than its own value under one name.

@@ -7,7 +7,7 @@ use proto_events::cloud_event::{Campaign, Contact, Device, Fault, Page, Scalar, 
 use proto_events::lead_event::rfc3339;
 use proto_events::raw_object::RawObject;
 
-use super::draft::{Draft, scalar};
+use super::draft::{Draft, Place, scalar};
 use super::section::{Field, Section};
 use super::{Call, Message, action};
 
@@ -184,13 +184,13 @@ impl<'a> Draft<'a> {
                 self.attributes(&traits, &[TRAITS])?;
             }
             Some(Call::Group) => {
-                self.attribute(root, "groupId", "group_id")?;
+                self.attribute(root, "groupId", &["data", "attributes", "group_id"])?;
                 let traits = self.section(root, "traits", "traits.", ATTRIBUTES)?;
                 self.attributes(&traits, &[])?;
             }
             Some(Call::Page | Call::Screen) => {
-                self.attribute(root, "name", "name")?;
-                self.attribute(root, "category", "category")?;
+                self.attribute(root, "name", &["data", "attributes", "name"])?;
+                self.attribute(root, "category", &["data", "attributes", "category"])?;
                 if call == Some(Call::Page) {
                     self.page(&properties)?;
                     self.attributes(&properties, &[&["skill", "url", "referrer", "path", "search"]])?;
@@ -217,10 +217,10 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    /// One field of the message as an attribute.
-    fn attribute(&mut self, root: &Section<'a>, field: &str, name: &'static str) -> Result<(), Fault> {
-        if let Some(text) = self.text(root, &[field], ATTRIBUTES)? {
-            self.event.data.attributes.0.push((Str::from(name), Scalar::Text(text)));
+    /// One field of the message as an attribute, whose name ends its place.
+    fn attribute(&mut self, root: &Section<'a>, field: &str, place: Place) -> Result<(), Fault> {
+        if let (Some(text), Some(name)) = (self.text(root, &[field], place)?, place.last()) {
+            self.event.data.attributes.0.push((Str::from(*name), Scalar::Text(text)));
         }
         Ok(())
     }
