@@ -157,7 +157,8 @@ async fn lead_events_keep_their_order_over_connections_that_are_cut() -> Result<
     let connection = stream::connect(&server.url()).await?;
     provision(&connection, &StreamSettings::incoming()).await?;
     let mut traffic = Traffic::new("e", site.clock(), dice.split());
-    let events = (0..8_000).map(|_| message(&traffic.event(), None)).collect();
+    // More than the cuts let through.
+    let events = (0..rounds(3) * 1_200).map(|_| message(&traffic.event(), None)).collect();
     surely(&connection, events).await?;
     let proxy = Proxy::to(server.port()).await?;
     let mut serving = site.serve(&proxy.url())?;
@@ -167,7 +168,8 @@ async fn lead_events_keep_their_order_over_connections_that_are_cut() -> Result<
     for _ in 0..rounds(3) {
         let count = cut_at.last().copied().unwrap_or_default() + 1 + dice.below(600);
         let some = async || Ok(Some(stream::message_count(&admin, LEADFOLD_OUT).await?).filter(|it| *it >= count));
-        cut_at.push(until("lead events", some).await?);
+        let reached = until("lead events", some).await;
+        cut_at.push(reached.with_context(|| format!("cut at {cut_at:?}: {}", serving.stderr()))?);
         // Again while what the last one has left behind is being sent.
         for _ in 0..15 {
             proxy.cut();
