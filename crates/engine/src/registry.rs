@@ -6,6 +6,7 @@
 //! ```
 
 use event_log::{LogPosition, Rows, Table, Tables};
+use feed::TenantRules;
 use lead_domain::{Name, Policy, TenantId, Time};
 use proto_events::policy_document::{self, PolicyDocument};
 
@@ -34,6 +35,19 @@ impl Tenant {
     #[must_use]
     pub const fn policy(&self) -> &Policy {
         &self.document.policy
+    }
+
+    /// What decoding its inputs needs of it.
+    #[must_use]
+    pub fn rules(&self) -> TenantRules {
+        TenantRules {
+            id: self.id,
+            name: self.name.clone(),
+            phone_region: self.document.phone_region.clone(),
+            blocked_identifiers: self.document.blocked_identifiers.clone(),
+            tested_attributes: self.policy().tested_attributes(),
+            currency: self.policy().currency,
+        }
     }
 }
 

@@ -8,11 +8,11 @@ mod tampering;
 use std::sync::Arc;
 
 use event_log::{EventLog, MemoryLog, MemoryTables};
-use feed::{ClockCorrection, InteractionDecoder, Limits, Origin, TenantRules};
+use feed::{ClockCorrection, InteractionDecoder, Limits, Origin};
 use key_vault::{KeyVault, MasterKey};
 use lead_domain::{TenantId, Time};
 
-use crate::{Clock, Engine, EngineOptions, Outcome, Parts};
+use crate::{Clock, Engine, EngineOptions, Outcome, Parts, Tenant};
 
 const POLICY: &str = r#"
 tenant = "acme"
@@ -78,14 +78,7 @@ fn event(id: &str, device: u32, hour: i64, action: &str) -> String {
 }
 
 fn decoder(engine: &Engine) -> InteractionDecoder {
-    let rules = engine.tenants().iter().map(|tenant| TenantRules {
-        id: tenant.id,
-        name: tenant.name.clone(),
-        phone_region: tenant.document.phone_region.clone(),
-        blocked_identifiers: Vec::new(),
-        tested_attributes: tenant.policy().tested_attributes(),
-        currency: tenant.policy().currency,
-    });
+    let rules = engine.tenants().iter().map(Tenant::rules);
     InteractionDecoder::new(rules.collect(), Some(TENANT), engine.hash_key(), Limits::default())
 }
 

@@ -1,7 +1,7 @@
 //! From a command document to what the engine carries out.
 
 use compact_str::CompactString;
-use engine::{Adopted, Answer, Engine, EngineError, Origin, Outcome, QuarantineState, Request};
+use engine::{Adopted, Answer, Engine, EngineError, Origin, Outcome, QuarantineState, Request, Tenant};
 use event_log::LogPosition;
 use feed::{ClockCorrection, Entry};
 use lead_domain::command::Adoption;
@@ -14,7 +14,7 @@ use proto_events::command_document::{AdoptInto, Ask, CommandDocument};
 use proto_events::stored::{Attribute, Value};
 use thiserror::Error;
 
-use crate::decode::{DecoderSource, rules};
+use crate::decode::DecoderSource;
 
 /// Why a command was not carried out. It changed nothing.
 #[derive(Debug, Error)]
@@ -199,7 +199,7 @@ impl Asked {
             Release::Discard => None,
             Release::Retry(event) => {
                 let bytes = event.or(held.bytes).ok_or(unknown)?;
-                let decoder = &mut source.decoder(engine.tenants().iter().map(rules).collect());
+                let decoder = &mut source.decoder(engine.tenants().iter().map(Tenant::rules).collect());
                 Some(decoder.retried(&bytes, self.tenant, position, held.received_at)?)
             }
         };

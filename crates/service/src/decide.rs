@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Instant;
 
-use engine::{Engine, EngineError, Outcome};
+use engine::{Engine, EngineError, Outcome, Tenant};
 use feed::{Entry, TenantRules};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::answers::Completion;
 use crate::command::{Asked, CommandError};
-use crate::decode::{DecoderSource, reason, rules};
+use crate::decode::{DecoderSource, reason};
 use crate::handle::Shared;
 use crate::input::{EventReceipt, Receipt, Watermark};
 
@@ -115,7 +115,7 @@ impl Decider {
         if may_change_policies {
             self.shared.renew_tenants(&self.engine);
             // The decoder waits for them; it has gone only when everything ends.
-            let _ = self.renewed.send(self.engine.tenants().iter().map(rules).collect());
+            let _ = self.renewed.send(self.engine.tenants().iter().map(Tenant::rules).collect());
         }
         let position = self.engine.decided();
         let completion = Completion { position, answer: decoded.answer, receipts, room: decoded.room };

@@ -2,7 +2,6 @@
 
 use std::sync::mpsc::{Receiver, SyncSender};
 
-use engine::Tenant;
 use feed::segment;
 use feed::{ClockCorrection, Entry, InteractionDecoder, Limits, NoTenant, Origin, TenantRules};
 use lead_domain::TenantId;
@@ -28,18 +27,6 @@ impl DecoderSource {
     pub(crate) fn decoder(&self, tenants: Vec<TenantRules>) -> Decoder {
         let names = tenants.iter().map(|rules| (rules.name.clone(), rules.id)).collect();
         Decoder { names, inner: InteractionDecoder::new(tenants, None, self.hash_key, self.limits) }
-    }
-}
-
-/// What decoding needs of a tenant.
-pub(crate) fn rules(tenant: &Tenant) -> TenantRules {
-    TenantRules {
-        id: tenant.id,
-        name: tenant.name.clone(),
-        phone_region: tenant.document.phone_region.clone(),
-        blocked_identifiers: tenant.document.blocked_identifiers.clone(),
-        tested_attributes: tenant.policy().tested_attributes(),
-        currency: tenant.policy().currency,
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, RwLock, mpsc};
 use std::thread::JoinHandle;
 
-use engine::{Engine, EngineError};
+use engine::{Engine, EngineError, Tenant};
 use listing::Listing;
 use projector::Projector;
 use thiserror::Error;
@@ -14,7 +14,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::answers;
 use crate::decide::Decider;
-use crate::decode::{self, DecoderSource, rules};
+use crate::decode::{self, DecoderSource};
 use crate::followed::{FRESH_MAX, Follower, ListingState, Readers, with_causes};
 use crate::handle::{ServiceHandle, Shared, Work};
 use crate::options::ServiceOptions;
@@ -80,7 +80,7 @@ impl Service {
         let (ended_now, ended) = watch::channel(false);
         let hash_key = engine.hash_key();
         let source = || DecoderSource { hash_key, limits: options.limits };
-        let known = engine.tenants().iter().map(rules).collect();
+        let known = engine.tenants().iter().map(Tenant::rules).collect();
         let failed = engine.failed();
         let decider_source = source();
         let decider = Decider {

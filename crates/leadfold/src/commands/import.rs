@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use anyhow::{Context, bail};
 use engine::{Clock, Counts, EngineError, FreshBatch, FreshRecord, Parts, Tenant};
-use feed::{ClockCorrection, Entry, FileSource, InteractionDecoder, Limits, Mapping, Progress, Reception, TenantRules};
+use feed::{ClockCorrection, Entry, FileSource, InteractionDecoder, Limits, Mapping, Progress, Reception};
 use indicatif::ProgressBar;
 use lead_domain::{TenantId, Time};
 use listing::Listing;
@@ -110,19 +110,8 @@ fn open_leads(folder: &Folder, listing: &Listing) -> anyhow::Result<u64> {
 
 /// A decoder with the policies in force.
 pub(crate) fn decoder(folder: &Folder, default: Option<TenantId>) -> InteractionDecoder {
-    let tenants = folder.engine.tenants().iter().map(rules).collect();
+    let tenants = folder.engine.tenants().iter().map(Tenant::rules).collect();
     InteractionDecoder::new(tenants, default, folder.engine.hash_key(), Limits::default())
-}
-
-fn rules(tenant: &Tenant) -> TenantRules {
-    TenantRules {
-        id: tenant.id,
-        name: tenant.name.clone(),
-        phone_region: tenant.document.phone_region.clone(),
-        blocked_identifiers: tenant.document.blocked_identifiers.clone(),
-        tested_attributes: tenant.policy().tested_attributes(),
-        currency: tenant.policy().currency,
-    }
 }
 
 fn read_mapping(path: &Path) -> anyhow::Result<Mapping> {
