@@ -131,6 +131,12 @@ impl InteractionDecoder {
         }
     }
 
+    /// The tenant of that name.
+    #[must_use]
+    pub fn tenant_named(&self, name: &str) -> Option<TenantId> {
+        self.tenants.get(*self.by_name.get(name)?).map(|tenant| tenant.id)
+    }
+
     /// Decodes an event in structured JSON.
     ///
     /// # Errors

@@ -248,7 +248,7 @@ impl crate::decode::Decoder {
             clock: ClockCorrection::History,
         };
         let unknown = |_| CommandError::Engine(EngineError::NotQuarantined { position });
-        match self.inner.decode(bytes, origin, received_at).map_err(unknown)? {
+        match self.0.decode(bytes, origin, received_at).map_err(unknown)? {
             Entry::Rejected(rejected) => {
                 let facts = &rejected.facts;
                 let message = facts.message_text.as_str();

@@ -25,8 +25,8 @@ pub(crate) struct DecoderSource {
 
 impl DecoderSource {
     pub(crate) fn decoder(&self, tenants: Vec<TenantRules>) -> Decoder {
-        let names = tenants.iter().map(|rules| (rules.name.clone(), rules.id)).collect();
-        Decoder { names, inner: InteractionDecoder::new(tenants, None, self.hash_key, self.limits) }
+        // An event that names no tenant, where the transport doesn't know one either, is nobody's.
+        Decoder(InteractionDecoder::new(tenants, Some(NOBODY), self.hash_key, self.limits))
     }
 }
 
@@ -58,10 +58,8 @@ pub(crate) fn run(
     }
 }
 
-pub(crate) struct Decoder {
-    names: Vec<(lead_domain::Name, TenantId)>,
-    pub(crate) inner: InteractionDecoder,
-}
+/// Reads inputs, whatever form they have.
+pub(crate) struct Decoder(pub(crate) InteractionDecoder);
 
 impl Decoder {
     fn decode(&mut self, inputs: Inputs) -> Decoded {
@@ -77,7 +75,7 @@ impl Decoder {
             } else {
                 match self.event(input) {
                     Ok(entry) => entries.push(entry),
-                    // Every input gets a tenant, so this is out of reach.
+                    // What has no tenant is nobody's, so this is out of reach.
                     Err(NoTenant { .. }) => debug_assert!(false, "an input without a tenant"),
                 }
             }
@@ -89,9 +87,7 @@ impl Decoder {
     }
 
     fn tenant(&self, input: &RawInput) -> Option<TenantId> {
-        let name = input.tenant.as_ref()?;
-        let found = self.names.iter().find(|(known, _)| known == name);
-        Some(found.map_or(NOBODY, |(_, id)| *id))
+        input.tenant.as_ref().map(|name| self.0.tenant_named(name).unwrap_or(NOBODY))
     }
 
     fn event(&mut self, input: &RawInput) -> Result<Entry, NoTenant> {
@@ -101,8 +97,8 @@ impl Decoder {
             tenant: self.tenant(input),
             clock: ClockCorrection::Live,
         };
-        let decoder = &mut self.inner;
-        let entry = match &input.form {
+        let decoder = &mut self.0;
+        match &input.form {
             Form::Structured | Form::Command => decoder.decode(&input.bytes, origin, input.received_at),
             Form::Binary { attributes, content_type } => {
                 let attributes: Vec<(&str, &str)> =
@@ -117,24 +113,17 @@ impl Decoder {
             Form::Segment(Some(call)) => {
                 decoder.decode_segment(&segment::Message::new(*call, &input.bytes), origin, input.received_at)
             }
-            Form::Segment(None) => match segment::read_batch(&input.bytes, 1).map(|batch| batch.messages) {
-                Ok(messages) if !messages.is_empty() => messages
-                    .iter()
-                    .map(|message| decoder.decode_segment(message, origin, input.received_at))
-                    .next_back()
-                    .unwrap_or(Err(NoTenant { feed_sequence: input.feed_sequence })),
-                Ok(_) => {
-                    let fault = Fault::new("batch", code::MISSING_FIELD, "The field is missing or empty.");
-                    decoder.reject_input(&input.bytes, fault, origin, input.received_at)
+            Form::Segment(None) => {
+                match segment::read_batch(&input.bytes, 1).map(|batch| batch.messages.first().copied()) {
+                    Ok(Some(message)) => decoder.decode_segment(&message, origin, input.received_at),
+                    Ok(None) => {
+                        let fault = Fault::new("batch", code::MISSING_FIELD, "The field is missing or empty.");
+                        decoder.reject_input(&input.bytes, fault, origin, input.received_at)
+                    }
+                    Err(fault) => decoder.reject_input(&input.bytes, fault, origin, input.received_at),
                 }
-                Err(fault) => decoder.reject_input(&input.bytes, fault, origin, input.received_at),
-            },
-        };
-        // An event that names no tenant, where the transport doesn't know one either, is nobody's.
-        entry.or_else(|_| {
-            let origin = Origin { tenant: Some(NOBODY), ..origin };
-            decoder.decode(&input.bytes, origin, input.received_at)
-        })
+            }
+        }
     }
 
     fn command(&mut self, input: &RawInput) -> Step {
@@ -160,7 +149,7 @@ impl Decoder {
         };
         let fault =
             faults.into_iter().next().unwrap_or_else(|| Fault::new("", "malformed_command", "It can't be read."));
-        match self.inner.reject_input(&input.bytes, fault, origin, input.received_at) {
+        match self.0.reject_input(&input.bytes, fault, origin, input.received_at) {
             Ok(entry) => Step::Entries(vec![entry]),
             Err(_) => Step::Entries(Vec::new()),
         }

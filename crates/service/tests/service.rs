@@ -174,6 +174,34 @@ async fn what_belongs_to_no_tenant_is_kept_for_nobody() {
 }
 
 #[tokio::test]
+async fn an_event_of_nobody_is_kept_whole_with_its_own_reason() {
+    let running = start(at_hour(100));
+    let handle = running.service.handle();
+    let attributes = [("specversion", "1.0"), ("id", "a"), ("source", "/t"), ("type", "leadfold.interaction.v1")];
+    let attributes = attributes.iter().chain([&("time", "1970-01-05T03:00:00Z")]);
+    let attributes = attributes.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let form = Form::Binary { attributes, content_type: Some("application/json".to_owned()) };
+    let data = r#"{"visitor_id":"a","channel":"web","action":"page.viewed"}"#;
+    let nobodys = RawInput { tenant: None, ..input(form, data.to_owned()) };
+    let faulty = String::from_utf8(event("b", 99, "web").bytes.to_vec()).unwrap();
+    let faulty = faulty.replace(r#""data":{"#, r#""data":{"tenant":"acme","email":"none","#);
+    let faulty = RawInput { tenant: None, ..input(Form::Structured, faulty) };
+    let receipts = handle.submit(vec![nobodys, faulty]).await.unwrap();
+    let reasons: Vec<_> = receipts
+        .iter()
+        .map(|receipt| match receipt {
+            Receipt::Event(receipt) => receipt.reason.as_ref().unwrap().code.to_string(),
+            Receipt::Command(_) => panic!("the receipt of an event"),
+        })
+        .collect();
+    assert_eq!(reasons, ["unknown_tenant", "bad_email"]);
+    let Outcome::Quarantined(position) = outcome(&receipts[0]) else { panic!("it is in quarantine") };
+    let held = handle.with_engine(move |engine| engine.quarantined(position)).await.unwrap().unwrap();
+    let kept: serde_json::Value = serde_json::from_slice(&held.bytes.unwrap()).unwrap();
+    assert_eq!((&kept["id"], &kept["data"]["visitor_id"]), (&"a".into(), &"a".into()), "its attributes too");
+}
+
+#[tokio::test]
 async fn a_caller_is_turned_away_when_too_much_is_under_way() {
     let options = ServiceOptions { queued_bytes_max: 2_000, patience: Duration::from_millis(50), ..at_hour(100) };
     let running = start(options);
