@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use engine::{FreshBatch, FreshRecord, FreshRecords};
 use event_log::{EventLog, LogPosition};
 pub use listing::ListingError;
 use listing::{Listing, ListingReader};
-use projector::{Projector, ProjectorError, Recorded};
+use projector::{Projection, Projector, ProjectorError, Recorded};
 use tokio::sync::{Semaphore, watch};
 
 use crate::handle::{ServiceError, ServiceHandle};
@@ -84,10 +85,21 @@ impl Follower {
             let until = Instant::now() + rest;
             let mut wait = LOOK_EVERY;
             let mut records = 0;
-            while let Ok(batches) = self.fresh.next(wait) {
-                self.take(&batches)?;
-                records += batches.iter().map(FreshBatch::len).sum::<usize>();
-                wait = until.saturating_duration_since(Instant::now());
+            // A stream of records that never pauses must not put the commit off for ever.
+            while records < FRESH_MAX {
+                match self.fresh.next(wait) {
+                    Ok(batches) => {
+                        take_fresh(&mut self.projector, &batches)?;
+                        records += batches.iter().map(FreshBatch::len).sum::<usize>();
+                        wait = until.saturating_duration_since(Instant::now());
+                    }
+                    Err(RecvTimeoutError::Timeout) => break,
+                    // The writer has ended, and soon this thread is told to.
+                    Err(RecvTimeoutError::Disconnected) => {
+                        std::thread::sleep(wait);
+                        break;
+                    }
+                }
             }
             if records == 0 {
                 // What was missed, and nothing came behind it.
@@ -101,18 +113,6 @@ impl Follower {
             let position = self.projector.commit_fresh()?;
             rest = rest_after(records, started.elapsed());
             self.shows(position);
-        }
-        Ok(())
-    }
-
-    fn take(&mut self, batches: &[FreshBatch]) -> Result<(), ProjectorError> {
-        for record in batches.iter().flat_map(FreshBatch::records) {
-            let FreshRecord { header, chain, events, .. } = record;
-            let decoding =
-                |source| ProjectorError::Decode { projection: Listing::NAME, position: header.position, source };
-            let opened = record.open().map_err(decoding)?;
-            let recorded = Recorded { header, input: opened.input(), events, personal: opened.personal() };
-            self.projector.take_fresh(&recorded, chain)?;
         }
         Ok(())
     }
@@ -135,6 +135,22 @@ impl Follower {
             left = left.saturating_sub(LOOK_EVERY);
         }
     }
+}
+
+/// Takes records that have just become durable into a projection, from the writer's memory.
+///
+/// # Errors
+/// As [`Projector::take_fresh`].
+pub fn take_fresh<P: Projection>(projector: &mut Projector<P>, batches: &[FreshBatch]) -> Result<(), ProjectorError> {
+    let projection = projector.projection().name();
+    for record in batches.iter().flat_map(FreshBatch::records) {
+        let FreshRecord { header, chain, events, .. } = record;
+        let decoding = |source| ProjectorError::Decode { projection, position: header.position, source };
+        let opened = record.open().map_err(decoding)?;
+        let recorded = Recorded { header, input: opened.input(), events, personal: opened.personal() };
+        projector.take_fresh(&recorded, chain)?;
+    }
+    Ok(())
 }
 
 /// How long to rest behind a commit that took so long.

@@ -31,7 +31,7 @@ mod answers;
 mod followed;
 
 pub use command::CommandError;
-pub use followed::{ListingError, ListingState};
+pub use followed::{ListingError, ListingState, take_fresh};
 pub use handle::{ServiceError, ServiceHandle, TenantView};
 pub use input::{EventReceipt, Form, RawInput, Reason, Receipt, Watermark};
 pub use options::ServiceOptions;

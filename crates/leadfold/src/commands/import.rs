@@ -9,12 +9,12 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
-use engine::{Clock, Counts, EngineError, FreshBatch, FreshRecord, Parts, Tenant};
+use engine::{Clock, Counts, EngineError, FreshBatch, Parts, Tenant};
 use feed::{ClockCorrection, Entry, FileSource, InteractionDecoder, Limits, Mapping, Progress, Reception};
 use indicatif::ProgressBar;
 use lead_domain::{TenantId, Time};
 use listing::Listing;
-use projector::{Projector, Recorded};
+use projector::Projector;
 use serde::Serialize;
 
 use crate::cli::ImportArgs;
@@ -252,14 +252,8 @@ fn expected_records(files: &[PathBuf]) -> u64 {
 fn follow(data: &Path, parts: &Parts, fresh: &Receiver<Vec<FreshBatch>>, expected: u64) -> anyhow::Result<Listing> {
     let mut projector: Projector<Listing> = folder::projector(data, parts)?;
     projector.expect(expected)?;
-    for batch in fresh.iter().flatten() {
-        for record in batch.records() {
-            let FreshRecord { header, chain, events, .. } = record;
-            let opened = record.open();
-            let opened = opened.with_context(|| format!("cannot list the record at position {}", header.position))?;
-            let recorded = Recorded { header, input: opened.input(), events, personal: opened.personal() };
-            projector.take_fresh(&recorded, chain)?;
-        }
+    for batches in fresh {
+        service::take_fresh(&mut projector, &batches)?;
     }
     folder::catch_up(&mut projector, parts.log.head().position)?;
     Ok(projector.into_projection())
