@@ -112,7 +112,9 @@ impl Engine {
         if known.fingerprint != key.fingerprint {
             return Err(EngineError::KeyReused { position: known.position });
         }
-        self.flush()?;
+        if known.position > self.head().position {
+            self.flush()?;
+        }
         let entry = self.read_entry(known.position)?;
         let events = entry.facts.events;
         let visitor = VisitorId(entry.header.visitor);
