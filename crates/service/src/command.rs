@@ -4,17 +4,14 @@ use compact_str::CompactString;
 use engine::{Adopted, Answer, Engine, EngineError, Origin, Outcome, QuarantineState, Request, Tenant};
 use event_log::LogPosition;
 use feed::{ClockCorrection, Entry};
-use lead_domain::command::Adoption;
-use lead_domain::event::AfterUnmerge;
-use lead_domain::interaction::Sale;
-use lead_domain::{Command, Name, TenantId, Time, VisitorId};
+use lead_domain::{Command, TenantId, Time, VisitorId};
 use proto_events::Personal;
 use proto_events::cloud_event::Fault;
-use proto_events::command_document::{AdoptInto, Ask, CommandDocument};
-use proto_events::stored::{Attribute, Value};
+use proto_events::command_document::{Ask, CommandDocument};
 use thiserror::Error;
 
 use crate::decode::DecoderSource;
+use crate::meaning::{Meaning, meaning};
 
 /// Why a command was not carried out. It changed nothing.
 #[derive(Debug, Error)]
@@ -63,29 +60,14 @@ impl Asked {
 
     /// Carries the command out; it becomes durable with the next commit.
     pub(crate) fn carry_out(self, engine: &mut Engine, source: &DecoderSource) -> Carried {
-        let carried = match &self.document.ask {
-            Ask::AdoptPolicy { document } => self.adopt(engine, document),
-            Ask::RetryQuarantined { position, event } => {
-                let event = event.as_ref().map(|event| event.as_str().as_bytes().to_vec());
-                self.release(engine, LogPosition(*position), Release::Retry(event), source)
+        let carried = match meaning(engine, self.tenant, self.document.ask.clone()) {
+            Ok(Meaning::Command(command, personal)) => {
+                self.execute(engine, command, personal.map(|personal| *personal))
             }
-            Ask::DiscardQuarantined { position } => {
-                self.release(engine, LogPosition(*position), Release::Discard, source)
-            }
-            Ask::OpenLead { .. }
-            | Ask::CloseLead { .. }
-            | Ask::ConvertLead { .. }
-            | Ask::WithdrawConversion { .. }
-            | Ask::ReopenLead { .. }
-            | Ask::ChangeLeadType { .. }
-            | Ask::AssignLead { .. }
-            | Ask::AddNote { .. }
-            | Ask::SetAttributes { .. }
-            | Ask::AdoptOrphan { .. }
-            | Ask::MoveInteraction { .. }
-            | Ask::MergeVisitors { .. }
-            | Ask::UnmergeVisitor { .. }
-            | Ask::SettleDuplicate { .. } => self.execute(engine),
+            Ok(Meaning::Policy(document)) => self.adopt(engine, &document),
+            Ok(Meaning::Retry(position, event)) => self.release(engine, position, Release::Retry(event), source),
+            Ok(Meaning::Discard(position)) => self.release(engine, position, Release::Discard, source),
+            Err(error) => Err(error.into()),
         };
         match carried {
             Ok(answer) => Ok(Ok(Box::new(answer))),
@@ -94,8 +76,12 @@ impl Asked {
         }
     }
 
-    fn execute(&self, engine: &mut Engine) -> Result<Answer, CommandError> {
-        let (command, personal) = self.command(engine)?;
+    fn execute(
+        &self,
+        engine: &mut Engine,
+        command: Command,
+        personal: Option<Personal>,
+    ) -> Result<Answer, CommandError> {
         let hash_key = engine.hash_key();
         // The key itself is no content: under another key the same words are another request.
         let mut content = self.document.clone();
@@ -112,60 +98,6 @@ impl Asked {
         };
         let origin = Origin { feed_sequence: self.feed_sequence, received_at: Some(self.received_at) };
         Ok(engine.carry_out(request, origin)?)
-    }
-
-    fn command(&self, engine: &mut Engine) -> Result<(Command, Option<Personal>), CommandError> {
-        let order = |engine: &Engine, order: &str| feed::order_key(engine.hash_key(), self.tenant, order);
-        Ok(match self.document.ask.clone() {
-            Ask::OpenLead { visitor_id, lead_type } => {
-                (Command::OpenLead { visitor: visitor_id, lead_type: lead_type.into() }, None)
-            }
-            Ask::CloseLead { lead_id, reason, note } => {
-                (Command::CloseLead { lead: lead_id, reason: reason.into() }, note.as_deref().map(note_of))
-            }
-            Ask::ConvertLead { lead_id, value, rgus, order_id } => {
-                let key = order_id.as_deref().map(|id| order(engine, id));
-                let personal =
-                    order_id.map(|id| Personal { order_id: Some(id.as_str().into()), ..Personal::default() });
-                (Command::ConvertLead { lead: lead_id, sale: Sale { value, rgus, order: key } }, personal)
-            }
-            Ask::WithdrawConversion { lead_id, order_id } => {
-                let order = order_id.as_deref().map(|id| order(engine, id));
-                (Command::WithdrawConversion { lead: lead_id, order }, None)
-            }
-            Ask::ReopenLead { lead_id } => (Command::ReopenLead { lead: lead_id }, None),
-            Ask::ChangeLeadType { lead_id, lead_type } => {
-                (Command::ChangeLeadType { lead: lead_id, lead_type: lead_type.into() }, None)
-            }
-            Ask::AssignLead { lead_id, owner } => {
-                (Command::AssignLead { lead: lead_id, owner: owner.map(Name::from) }, None)
-            }
-            Ask::AddNote { lead_id, text } => (Command::AddNote { lead: lead_id }, Some(note_of(&text))),
-            Ask::SetAttributes { lead_id, attributes } => set_attributes(lead_id, attributes),
-            Ask::AdoptOrphan { interaction_id, into } => {
-                let into = match into {
-                    AdoptInto::LeadId(lead) => Adoption::Lead(lead),
-                    AdoptInto::LeadType(lead_type) => Adoption::NewLead(lead_type.into()),
-                };
-                (engine.adoption(self.tenant, interaction_id, into)?, None)
-            }
-            Ask::MoveInteraction { interaction_id, to_lead_id } => {
-                (engine.movement(self.tenant, interaction_id, to_lead_id)?, None)
-            }
-            Ask::MergeVisitors { visitor_id, other_visitor_id } => {
-                (Command::MergeVisitors { one: visitor_id, other: other_visitor_id }, None)
-            }
-            Ask::UnmergeVisitor { visitor_id, keep_apart } => {
-                let afterwards = if keep_apart { AfterUnmerge::KeepApart } else { AfterUnmerge::MayMergeAgain };
-                (Command::UnmergeVisitor { visitor: visitor_id, afterwards }, None)
-            }
-            Ask::SettleDuplicate { visitor_id, other_visitor_id } => {
-                (Command::SettleDuplicate { one: visitor_id, other: other_visitor_id }, None)
-            }
-            Ask::AdoptPolicy { .. } | Ask::RetryQuarantined { .. } | Ask::DiscardQuarantined { .. } => {
-                return Err(CommandError::Engine(EngineError::UnknownVisitor { visitor: VisitorId(0) }));
-            }
-        })
     }
 
     /// A policy may only be adopted for the tenant that it was sent for, or by somebody who may act for all.
@@ -264,18 +196,4 @@ impl From<EngineError> for CommandError {
     fn from(error: EngineError) -> Self {
         Self::Engine(error)
     }
-}
-
-fn note_of(text: &str) -> Personal {
-    Personal { note: Some(text.into()), ..Personal::default() }
-}
-
-fn set_attributes(
-    lead: lead_domain::LeadId,
-    attributes: std::collections::BTreeMap<String, Value>,
-) -> (Command, Option<Personal>) {
-    let names = attributes.keys().map(Name::from).collect();
-    let attributes =
-        attributes.into_iter().map(|(name, value)| Attribute { name: name.as_str().into(), value }).collect();
-    (Command::SetAttributes { lead, names }, Some(Personal { attributes, ..Personal::default() }))
 }

@@ -26,6 +26,8 @@ mod decide;
 
 mod command;
 
+mod meaning;
+
 mod answers;
 
 mod followed;
@@ -34,5 +36,6 @@ pub use command::CommandError;
 pub use followed::{ListingError, ListingState, take_fresh};
 pub use handle::{ServiceError, ServiceHandle, TenantView};
 pub use input::{EventReceipt, Form, RawInput, Reason, Receipt, Watermark};
+pub use meaning::{Meaning, meaning};
 pub use options::ServiceOptions;
 pub use service::{Service, StartError};

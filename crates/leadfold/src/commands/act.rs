@@ -2,16 +2,12 @@
 
 use anyhow::bail;
 use engine::{Answer, EngineError, Request};
-use lead_domain::command::Adoption;
-use lead_domain::event::AfterUnmerge;
-use lead_domain::interaction::Sale;
-use lead_domain::{Command, LeadId, Name, Refusal};
+use lead_domain::{Name, Refusal};
 use listing::LeadRow;
-use proto_events::Personal;
 use proto_events::command_document::{AdoptInto, Ask, CommandDocument};
 use proto_events::lead_event::LeadEvent;
-use proto_events::stored::{Attribute, Value};
 use serde::{Deserialize, Serialize};
+use service::Meaning;
 
 use crate::cli::ActArgs;
 use crate::commands::rows::Row;
@@ -90,14 +86,17 @@ fn check(ask: &Ask, args: &ActArgs, settings: &Settings) -> Result<(), UsageErro
 }
 
 fn carry_out(mut folder: Folder, ask: Ask, args: &ActArgs) -> anyhow::Result<()> {
-    let (command, personal) = command_of(&mut folder, ask)?;
+    let (tenant, name) = (folder.tenant()?, ask.name());
+    let Meaning::Command(command, personal) = service::meaning(&mut folder.engine, tenant, ask)? else {
+        bail!("cannot record {name}: it has a way of its own");
+    };
     let request = Request {
-        tenant: folder.tenant()?,
+        tenant,
         operator: folder.settings.operator.as_str().into(),
         at: args.at,
         command,
         expected_version: args.if_version,
-        personal,
+        personal: personal.map(|personal| *personal),
         key: None,
     };
     let answer = folder.engine.execute(request)?;
@@ -140,69 +139,4 @@ pub(crate) fn tell_events(told: &Told) -> anyhow::Result<()> {
         line(format_args!("  {}", words.join(" ")))?;
     }
     Ok(())
-}
-
-/// What the engine is asked for, and what of it travels sealed.
-fn command_of(folder: &mut Folder, ask: Ask) -> anyhow::Result<(Command, Option<Personal>)> {
-    let tenant = folder.tenant()?;
-    let hash_key = folder.engine.hash_key();
-    let order = |order: &str| feed::order_key(hash_key, tenant, order);
-    Ok(match ask {
-        Ask::OpenLead { visitor_id: visitor, lead_type } => {
-            (Command::OpenLead { visitor, lead_type: Name::new(lead_type) }, None)
-        }
-        Ask::CloseLead { lead_id: lead, reason, note } => {
-            (Command::CloseLead { lead, reason: Name::new(reason) }, note.as_deref().map(note_of))
-        }
-        Ask::ConvertLead { lead_id: lead, value, rgus, order_id } => {
-            let sale = Sale { value, rgus, order: order_id.as_deref().map(order) };
-            let sealed =
-                order_id.map(|order| Personal { order_id: Some(order.as_str().into()), ..Personal::default() });
-            (Command::ConvertLead { lead, sale }, sealed)
-        }
-        Ask::WithdrawConversion { lead_id: lead, order_id } => {
-            (Command::WithdrawConversion { lead, order: order_id.as_deref().map(order) }, None)
-        }
-        Ask::ReopenLead { lead_id: lead } => (Command::ReopenLead { lead }, None),
-        Ask::ChangeLeadType { lead_id: lead, lead_type } => {
-            (Command::ChangeLeadType { lead, lead_type: Name::new(lead_type) }, None)
-        }
-        Ask::AssignLead { lead_id: lead, owner } => (Command::AssignLead { lead, owner: owner.map(Name::new) }, None),
-        Ask::AddNote { lead_id: lead, text } => (Command::AddNote { lead }, Some(note_of(&text))),
-        Ask::SetAttributes { lead_id, attributes } => set_attributes(lead_id, attributes),
-        Ask::AdoptOrphan { interaction_id, into } => {
-            let into = match into {
-                AdoptInto::LeadId(lead) => Adoption::Lead(lead),
-                AdoptInto::LeadType(lead_type) => Adoption::NewLead(Name::new(lead_type)),
-            };
-            (folder.engine.adoption(tenant, interaction_id, into)?, None)
-        }
-        Ask::MoveInteraction { interaction_id, to_lead_id } => {
-            (folder.engine.movement(tenant, interaction_id, to_lead_id)?, None)
-        }
-        Ask::MergeVisitors { visitor_id: one, other_visitor_id: other } => {
-            (Command::MergeVisitors { one, other }, None)
-        }
-        Ask::UnmergeVisitor { visitor_id: visitor, keep_apart } => {
-            let afterwards = if keep_apart { AfterUnmerge::KeepApart } else { AfterUnmerge::MayMergeAgain };
-            (Command::UnmergeVisitor { visitor, afterwards }, None)
-        }
-        Ask::SettleDuplicate { visitor_id: one, other_visitor_id: other } => {
-            (Command::SettleDuplicate { one, other }, None)
-        }
-        Ask::AdoptPolicy { .. } | Ask::RetryQuarantined { .. } | Ask::DiscardQuarantined { .. } => {
-            bail!("cannot record {}: it has a way of its own", ask.name())
-        }
-    })
-}
-
-fn note_of(text: &str) -> Personal {
-    Personal { note: Some(text.into()), ..Personal::default() }
-}
-
-fn set_attributes(lead: LeadId, attributes: std::collections::BTreeMap<String, Value>) -> (Command, Option<Personal>) {
-    let names = attributes.keys().map(Name::new).collect();
-    let attributes = attributes.into_iter().map(|(name, value)| Attribute { name: name.as_str().into(), value });
-    let personal = Personal { attributes: attributes.collect(), ..Personal::default() };
-    (Command::SetAttributes { lead, names }, Some(personal))
 }

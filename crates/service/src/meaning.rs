@@ -1,0 +1,97 @@
+//! What an act asks of the engine: the decider's command with what travels sealed, or one of the few other things.
+
+use std::collections::BTreeMap;
+
+use engine::{Engine, EngineError};
+use event_log::LogPosition;
+use lead_domain::command::Adoption;
+use lead_domain::event::AfterUnmerge;
+use lead_domain::interaction::Sale;
+use lead_domain::{Command, LeadId, Name, TenantId};
+use proto_events::Personal;
+use proto_events::command_document::{AdoptInto, Ask};
+use proto_events::stored::{Attribute, Value};
+
+/// What an act asks of the engine.
+#[derive(Debug)]
+pub enum Meaning {
+    /// To decide about a command; the personal part travels sealed.
+    Command(Command, Option<Box<Personal>>),
+    /// To put a policy in force (TOML).
+    Policy(String),
+    /// To take the quarantined input at that position, repaired or as it was kept.
+    Retry(LogPosition, Option<Vec<u8>>),
+    /// To give the quarantined input at that position up.
+    Discard(LogPosition),
+}
+
+/// What `ask` means for a tenant.
+///
+/// # Errors
+/// [`EngineError::UnknownInteraction`], or when the log can't be read.
+pub fn meaning(engine: &mut Engine, tenant: TenantId, ask: Ask) -> Result<Meaning, EngineError> {
+    let hash_key = engine.hash_key();
+    let order = |order: &str| feed::order_key(hash_key, tenant, order);
+    let (command, personal) = match ask {
+        Ask::OpenLead { visitor_id: visitor, lead_type } => {
+            (Command::OpenLead { visitor, lead_type: lead_type.into() }, None)
+        }
+        Ask::CloseLead { lead_id: lead, reason, note } => {
+            (Command::CloseLead { lead, reason: reason.into() }, note.as_deref().map(note_of))
+        }
+        Ask::ConvertLead { lead_id: lead, value, rgus, order_id } => {
+            let sale = Sale { value, rgus, order: order_id.as_deref().map(order) };
+            let personal =
+                order_id.map(|order| Personal { order_id: Some(order.as_str().into()), ..Personal::default() });
+            (Command::ConvertLead { lead, sale }, personal)
+        }
+        Ask::WithdrawConversion { lead_id: lead, order_id } => {
+            (Command::WithdrawConversion { lead, order: order_id.as_deref().map(order) }, None)
+        }
+        Ask::ReopenLead { lead_id: lead } => (Command::ReopenLead { lead }, None),
+        Ask::ChangeLeadType { lead_id: lead, lead_type } => {
+            (Command::ChangeLeadType { lead, lead_type: lead_type.into() }, None)
+        }
+        Ask::AssignLead { lead_id: lead, owner } => (Command::AssignLead { lead, owner: owner.map(Name::from) }, None),
+        Ask::AddNote { lead_id: lead, text } => (Command::AddNote { lead }, Some(note_of(&text))),
+        Ask::SetAttributes { lead_id, attributes } => set_attributes(lead_id, attributes),
+        Ask::AdoptOrphan { interaction_id, into } => {
+            let into = match into {
+                AdoptInto::LeadId(lead) => Adoption::Lead(lead),
+                AdoptInto::LeadType(lead_type) => Adoption::NewLead(lead_type.into()),
+            };
+            (engine.adoption(tenant, interaction_id, into)?, None)
+        }
+        Ask::MoveInteraction { interaction_id, to_lead_id } => {
+            (engine.movement(tenant, interaction_id, to_lead_id)?, None)
+        }
+        Ask::MergeVisitors { visitor_id: one, other_visitor_id: other } => {
+            (Command::MergeVisitors { one, other }, None)
+        }
+        Ask::UnmergeVisitor { visitor_id: visitor, keep_apart } => {
+            let afterwards = if keep_apart { AfterUnmerge::KeepApart } else { AfterUnmerge::MayMergeAgain };
+            (Command::UnmergeVisitor { visitor, afterwards }, None)
+        }
+        Ask::SettleDuplicate { visitor_id: one, other_visitor_id: other } => {
+            (Command::SettleDuplicate { one, other }, None)
+        }
+        Ask::AdoptPolicy { document } => return Ok(Meaning::Policy(document)),
+        Ask::RetryQuarantined { position, event } => {
+            let event = event.map(|event| event.as_str().as_bytes().to_vec());
+            return Ok(Meaning::Retry(LogPosition(position), event));
+        }
+        Ask::DiscardQuarantined { position } => return Ok(Meaning::Discard(LogPosition(position))),
+    };
+    Ok(Meaning::Command(command, personal.map(Box::new)))
+}
+
+fn note_of(text: &str) -> Personal {
+    Personal { note: Some(text.into()), ..Personal::default() }
+}
+
+fn set_attributes(lead: LeadId, attributes: BTreeMap<String, Value>) -> (Command, Option<Personal>) {
+    let names = attributes.keys().map(Name::from).collect();
+    let attributes = attributes.into_iter().map(|(name, value)| Attribute { name: name.as_str().into(), value });
+    let personal = Personal { attributes: attributes.collect(), ..Personal::default() };
+    (Command::SetAttributes { lead, names }, Some(personal))
+}
