@@ -541,6 +541,17 @@ fn an_attribute_of_the_wrong_type_is_kept_with_the_others() {
     }
 }
 
+/// A text in place of an object must not become the text that an event has there: nobody has repaired it.
+#[test]
+fn a_text_in_place_of_an_object_is_rejected_until_it_is_repaired() {
+    let address = json!({ "traits": { "address": "Bremen" } });
+    for context in [json!({ "os": "Linux" }), json!({ "os": "" }), json!({ "library": "ours" }), address] {
+        let page = json!({ "messageId": "m", "userId": "u", "context": context }).to_string();
+        let Entry::Rejected(entry) = decode(&Message::new(Call::Page, page.as_bytes())) else { panic!("taken") };
+        rejected(structured(&kept(&entry)));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 3_000, failure_persistence: None, ..Default::default() })]
 

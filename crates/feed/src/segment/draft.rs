@@ -83,7 +83,8 @@ impl<'a> Draft<'a> {
         self.misplaced.push(Misplaced { place, value: Unread::Text(text) });
     }
 
-    /// The fields of an object; none where it is absent or something else, which is a fault.
+    /// The fields of an object; none where it is absent or something else, which is a fault. `place` is where an event
+    /// has an object too, or one below a text, so that what is kept there can't pass for repaired.
     pub(super) fn section(
         &mut self,
         parent: &Section<'a>,

@@ -62,7 +62,7 @@ impl<'a> Draft<'a> {
             Some(id) => self.event.id = id,
             None => self.missing("messageId", "The field is missing or empty."),
         }
-        let library = self.section(context, "library", "context.library.", &["source"])?;
+        let library = self.section(context, "library", "context.library.", &["source", "name"])?;
         if let Some(name) = self.text(&library, &["name"], &["source"])? {
             self.event.source = Str(Cow::Owned(format!("segment/{}", name.as_str().trim())));
         }
@@ -116,7 +116,8 @@ impl<'a> Draft<'a> {
             }
             (first, last) => first.or(last),
         };
-        let address = self.section(&traits, "address", "traits.address.", &["data", "contact", "country"])?;
+        let address =
+            self.section(&traits, "address", "traits.address.", &["data", "contact", "country", "address"])?;
         let contact = Contact {
             name: name.or(full),
             locale: self.text(context, &["locale"], &["data", "contact", "locale"])?,
@@ -140,7 +141,7 @@ impl<'a> Draft<'a> {
         let sent = self.section(context, "page", "context.page.", &["data", "page"])?;
         self.page(&sent)?;
         let sent = self.section(context, "device", "context.device.", &["data", "device"])?;
-        let os = self.section(context, "os", "context.os.", &["data", "device", "os"])?;
+        let os = self.section(context, "os", "context.os.", &["data", "device", "os", "name"])?;
         let device = Device {
             browser: None,
             kind: self.text(&sent, &["type"], &["data", "device", "type"])?.map(device_kind),
