@@ -12,6 +12,7 @@ mod data;
 mod diagnosis;
 mod envelope;
 mod kept;
+mod object;
 mod repeated;
 mod schema;
 mod text;

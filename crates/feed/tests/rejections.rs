@@ -73,6 +73,8 @@ fn event(changes: &[(&str, Value)]) -> Value {
 fn every_bad_event_has_its_code_and_path() {
     let long = "x".repeat(257);
     let many: Value = (0..65).map(|number| (format!("a{number}"), json!(1))).collect::<serde_json::Map<_, _>>().into();
+    let all_in_order =
+        json!([null, "c1", null, null, null, "web", null, "x", null, null, null, null, null, null, {}, null]);
     let cases: Vec<(&str, Value, &str, &str)> = vec![
         ("no version", json!({ "specversion": null }), code::MISSING_FIELD, "specversion"),
         ("another version", json!({ "specversion": "0.3" }), code::WRONG_SPECVERSION, "specversion"),
@@ -91,6 +93,14 @@ fn every_bad_event_has_its_code_and_path() {
         ("base64 of no JSON", json!({ "data": null, "data_base64": "eA==" }), code::INVALID_JSON, "data_base64"),
         ("empty data", json!({ "data": null, "data_base64": "e30=" }), code::MISSING_FIELD, "data.channel"),
         ("data of a wrong type", json!({ "data": [] }), code::WRONG_TYPE, "data"),
+        ("data as an array", json!({ "data": all_in_order }), code::WRONG_TYPE, "data"),
+        ("contact as an array", json!({ "data.contact": ["Ada", null, "GB"] }), code::WRONG_TYPE, "data.contact"),
+        (
+            "an amount as an array",
+            json!({ "data.conversion": { "value": [100, "EUR"] } }),
+            code::WRONG_TYPE,
+            "data.conversion.value",
+        ),
         ("no channel", json!({ "data.channel": null }), code::MISSING_FIELD, "data.channel"),
         ("an empty channel", json!({ "data.channel": "" }), code::MISSING_FIELD, "data.channel"),
         ("no action", json!({ "data.action": null }), code::MISSING_FIELD, "data.action"),

@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use super::data::InteractionData;
 use super::diagnosis::{self, checked_envelope, checked_type};
 use super::envelope::{CloudEvent, InteractionEvent, interaction};
+use super::object::Object;
 use super::text::Str;
 use super::{Fault, code, shown};
 
@@ -49,7 +50,8 @@ impl<'a> BinaryEvent<'a> {
         checked_type(event.event_type.as_ref().map(Str::as_str))?;
         let text = std::str::from_utf8(self.data).map_err(|error| diagnosis::not_utf8("data", error))?;
         if !text.trim_ascii().is_empty() {
-            event.data = serde_json::from_str(text).map_err(|error| diagnosis::data(self.data, "data", &error))?;
+            let data = serde_json::from_str::<Option<Object<_>>>(text);
+            event.data = data.map_err(|error| diagnosis::data(self.data, "data", &error))?.map(|data| data.0);
         }
         interaction(event, |data, _| data.ok_or_else(|| diagnosis::missing("data")))
     }

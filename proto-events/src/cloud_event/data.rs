@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::object::optional;
 use super::text::{Attributes, Str};
 
 /// One touch of a visitor on a channel. At least one of the four identifiers is needed.
@@ -34,22 +35,22 @@ pub struct InteractionData<'a> {
     #[serde(borrow)]
     pub action: Str<'a>,
     /// Who the visitor says to be.
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "optional")]
     pub contact: Option<Contact<'a>>,
     /// What brought the visitor.
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "optional")]
     pub campaign: Option<Campaign<'a>>,
     /// What it was about.
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "optional")]
     pub product: Option<Product<'a>>,
     /// What the visitor used.
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "optional")]
     pub device: Option<Device<'a>>,
     /// What was sold.
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "optional")]
     pub conversion: Option<Conversion<'a>>,
     /// Where it happened.
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "optional")]
     pub page: Option<Page<'a>>,
     /// Free attributes: text, numbers, `true` or `false`; `null` counts as absent.
     #[serde(borrow, default)]
@@ -109,7 +110,7 @@ pub struct Product<'a> {
     #[serde(borrow)]
     pub category: Option<Str<'a>>,
     /// What one costs.
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "optional")]
     pub price: Option<Amount<'a>>,
 }
 
@@ -136,7 +137,7 @@ pub struct Device<'a> {
 #[serde(deny_unknown_fields)]
 pub struct Conversion<'a> {
     /// What was paid.
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "optional")]
     pub value: Option<Amount<'a>>,
     /// Units sold ("revenue generating units"); 0 where absent.
     pub rgus: Option<u32>,

@@ -10,6 +10,7 @@ use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor
 
 use super::data::InteractionData;
 use super::diagnosis::{self, checked_envelope, checked_type};
+use super::object::Object;
 use super::text::Str;
 use super::{Fault, code, time};
 
@@ -167,16 +168,17 @@ impl<'de: 'a, 'a, D: Deserialize<'de>> Deserialize<'de> for CloudEvent<'a, D> {
 pub fn read<'a>(bytes: &'a [u8], decoded: &'a mut Vec<u8>) -> Result<InteractionEvent<'a>, Fault> {
     // One check of all bytes is cheaper than one of each text.
     let text = std::str::from_utf8(bytes).map_err(|error| diagnosis::not_utf8("", error))?;
-    let event: CloudEvent<'a, InteractionData<'a>> =
+    let event: CloudEvent<'a, Object<InteractionData<'a>>> =
         serde_json::from_str(text).map_err(|error| diagnosis::event(bytes, &error))?;
     checked_envelope(&event)?;
     checked_type(event.event_type.as_ref().map(Str::as_str))?;
     interaction(event, |data, base64| match (data, base64) {
-        (Some(data), None) => Ok(data),
+        (Some(Object(data)), None) => Ok(data),
         (None, Some(base64)) => {
             decode_base64(&base64, decoded)?;
             let bytes: &'a [u8] = decoded;
-            serde_json::from_slice(bytes).map_err(|error| diagnosis::data(bytes, "data_base64", &error))
+            let data = serde_json::from_slice::<Object<_>>(bytes);
+            data.map(|data| data.0).map_err(|error| diagnosis::data(bytes, "data_base64", &error))
         }
         (Some(_), Some(_)) => Err(diagnosis::both_data()),
         (None, None) => Err(diagnosis::missing("data")),
