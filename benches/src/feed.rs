@@ -19,9 +19,11 @@ use crate::running::Running;
 /// Messages under way to the server.
 const WINDOW: usize = 4_000;
 const SUBJECT: &str = "leadfold.in.acme.bench";
+/// Lead events that the outgoing stream has by then: they go out meanwhile, and on afterwards.
+const EVENTS_OUT: &str = r#"leadfold_publisher_events_total{destination="nats"}"#;
 
 pub(crate) fn measure(args: &Args, traffic: &Path) -> anyhow::Result<()> {
-    println!("round | NATS-fed /s | CPU s | peak MiB | stream alone /s | ratio | published /s");
+    println!("round | NATS-fed /s | CPU s | peak MiB | stream alone /s | ratio | published /s | events out");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     for round in 1..=args.rounds {
         let server = NatsServer::start()?;
@@ -31,9 +33,10 @@ pub(crate) fn measure(args: &Args, traffic: &Path) -> anyhow::Result<()> {
         let service = Running::start(args, &["--nats", &server.url()])?;
         runtime.block_on(service.caught_up(messages))?;
         let rate = messages as f64 / started.elapsed().as_secs_f64();
+        let out = runtime.block_on(service.metric(EVENTS_OUT))?;
         let (cpu, peak) = service.used();
         println!(
-            "{round:5} | {rate:11.0} | {cpu:5.1} | {peak:8.0} | {alone:15.0} | {:5.2} | {published:12.0}",
+            "{round:5} | {rate:11.0} | {cpu:5.1} | {peak:8.0} | {alone:15.0} | {:5.2} | {published:12.0} | {out:10.0}",
             rate / alone
         );
     }

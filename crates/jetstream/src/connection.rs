@@ -203,6 +203,10 @@ impl Connection {
         }
     }
 
+    pub(crate) const fn client(&self) -> &Client {
+        &self.client
+    }
+
     pub(crate) const fn context(&self) -> &Context {
         &self.context
     }

@@ -39,6 +39,39 @@ async fn acknowledgements_of_many_come_in_order() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_chain_is_stored_in_order_and_once() -> Result<()> {
+    let (server, connection) = server().await?;
+    let publisher = Publisher::new(connection.clone());
+    publisher.publish_chain(Vec::new()).await?;
+    publisher.publish_chain(chain(1..=300)).await?;
+    // As after an acknowledgement that got lost, also where only the first ones had been stored.
+    publisher.publish_chain(chain(1..=300)).await?;
+    publisher.publish_chain(chain(200..=500)).await?;
+    support::message_count(&support::admin(&server).await?, 500).await?;
+    let mut running = support::feed(&connection, None);
+    running.until(500).await?;
+    assert_eq!(running.numbers(), (1..=500).collect::<Vec<_>>());
+    running.stop().await
+}
+
+#[tokio::test]
+async fn a_chain_ends_at_the_first_message_that_is_not_stored() -> Result<()> {
+    let server = NatsServer::start()?;
+    let connection = connect(&server).await?;
+    provision(&connection, &StreamSettings { max_message_bytes: 1_024, ..support::settings() }).await?;
+    let publisher = Publisher::new(connection);
+    let mut messages = chain(1..=100);
+    messages[50].payload = Bytes::from(vec![b'x'; 2_000]);
+    let error = publisher.publish_chain(messages).await.err().context("an error")?;
+    assert!(matches!(error, PublishError::Refused { .. }), "{error}");
+    support::message_count(&support::admin(&server).await?, 50).await
+}
+
+fn chain(numbers: impl Iterator<Item = u64>) -> Vec<Outgoing> {
+    numbers.map(|number| Outgoing { message_id: Some(number.to_string()), ..numbered(number) }).collect()
+}
+
+#[tokio::test]
 async fn nothing_is_sent_behind_one_that_failed() -> Result<()> {
     let (_server, connection) = server().await?;
     let publisher = Publisher::new(connection);

@@ -25,10 +25,6 @@ const CURSORS: &str = "cursors";
 const STREAM: &str = "nats";
 /// How often a delivery looks whether there is a connection at last.
 const CONNECT_LOOK: Duration = Duration::from_millis(200);
-/// Messages that may be under way to the server.
-const WINDOW: usize = 256;
-/// The header by which a message names the message id of the one in front of it.
-const EXPECTED_LAST: &str = "Nats-Expected-Last-Msg-Id";
 /// The pause after a connection was lost.
 const RETRY_SOON: Duration = Duration::from_secs(1);
 
@@ -165,7 +161,7 @@ impl Deliveries {
 /// The outgoing stream.
 ///
 /// A client that has lost its connection sends over the next one what it had not sent over the last, and what was on its
-/// way between is gone. So that nothing overtakes it, each message names the one that must be in front of it.
+/// way between is gone. So that nothing overtakes it, each message of a batch names the one that must be in front of it.
 struct StreamDestination {
     nats: LateNats,
 }
@@ -185,38 +181,19 @@ impl Destination for StreamDestination {
 }
 
 async fn publish_in_order(publisher: &Publisher, batch: &[OutgoingEvent]) -> Result<(), PublishError> {
-    // Nothing else is under way when a batch begins.
-    publish(publisher, batch.iter().take(1).map(message).collect(), 1).await?;
-    let behind = batch.iter().zip(batch.iter().skip(1)).map(|(before, event)| message_behind(before, event));
-    let published = publish(publisher, behind.collect(), WINDOW).await;
+    let published = publisher.publish_chain(batch.iter().map(message).collect()).await;
     if let Err(PublishError::Refused { .. }) = published {
         // Somebody else has published meanwhile, or the server no longer knows what was last: one at a time then.
-        return publish(publisher, batch.iter().map(message).collect(), 1).await;
+        let published = publisher.publish_many(batch.iter().map(message), 1).await;
+        return published.into_iter().try_for_each(|published| published.map(|_| ()));
     }
     published
 }
 
-/// Publishes messages up to the first that fails.
-async fn publish(publisher: &Publisher, messages: Vec<Outgoing>, window: usize) -> Result<(), PublishError> {
-    let published = publisher.publish_many(messages, window).await;
-    published.into_iter().try_for_each(|published| published.map(|_| ()))
-}
-
 fn message(event: &OutgoingEvent) -> Outgoing {
-    outgoing(event, &[])
-}
-
-/// The server refuses it unless the other one is the last in the stream.
-fn message_behind(before: &OutgoingEvent, event: &OutgoingEvent) -> Outgoing {
-    outgoing(event, &[(EXPECTED_LAST, before.nats_message_id())])
-}
-
-fn outgoing(event: &OutgoingEvent, more: &[(&str, String)]) -> Outgoing {
-    let content_type = ("content-type", "application/cloudevents+json");
-    let more = more.iter().map(|(name, value)| (*name, value.as_str()));
     Outgoing {
         subject: event.nats_subject(),
-        headers: more.chain([content_type]).collect::<Headers>(),
+        headers: [("content-type", "application/cloudevents+json")].into_iter().collect::<Headers>(),
         payload: event.body.clone(),
         message_id: Some(event.nats_message_id()),
     }
