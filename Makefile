@@ -50,7 +50,7 @@ run: build ## Build, import the last weeks of a made-up shop, and serve its lead
 	@echo 'Ctrl-C stops it; nothing is lost. LISTEN=address takes another place.'
 	$(LEADFOLD) --data '$(DATA)' serve --listen '$(LISTEN)'
 
-bench: build setup-tests ## Measure import, feed, HTTP and latency beside the machine's ceilings (a quarter of an hour)
+bench: build setup-tests ## Measure import, feed, HTTP, latency and pages beside the machine's ceilings (a quarter of an hour)
 	$(call heading,Import and its ceilings)
 	$(dir $(LEADFOLD))benches --leadfold $(LEADFOLD)
 	$(call heading,A service fed by NATS)
@@ -59,6 +59,8 @@ bench: build setup-tests ## Measure import, feed, HTTP and latency beside the ma
 	$(dir $(LEADFOLD))benches --leadfold $(LEADFOLD) --what http
 	$(call heading,From an interaction to the listing)
 	$(dir $(LEADFOLD))benches --leadfold $(LEADFOLD) --what latency
+	$(call heading,A page of the listing)
+	$(dir $(LEADFOLD))benches --leadfold $(LEADFOLD) --what page --visitors 750000 --interactions 3500000
 
 test: format-check clippy unit-tests doc-tests docs supply-chain ## Run every check; the first failure stops
 	$(call heading,All checks passed)

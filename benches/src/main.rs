@@ -9,6 +9,7 @@ mod feed;
 mod http;
 mod import;
 mod latency;
+mod page;
 mod running;
 
 use std::path::{Path, PathBuf};
@@ -46,10 +47,12 @@ enum What {
     Import,
     /// A service fed by NATS.
     Feed,
-    /// A service fed over HTTP, and read meanwhile.
+    /// A service fed over HTTP.
     Http,
     /// How long it takes from an interaction to the listing.
     Latency,
+    /// How long a page of the listing takes, at rest and under load.
+    Page,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -63,6 +66,7 @@ fn main() -> anyhow::Result<()> {
         What::Feed => feed::measure(&args, &traffic),
         What::Http => http::measure(&args, &traffic),
         What::Latency => latency::measure(&args, &traffic),
+        What::Page => page::measure(&args, &traffic),
     }
 }
 

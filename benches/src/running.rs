@@ -22,15 +22,31 @@ pub(crate) struct Running {
     client: reqwest::Client,
 }
 
+/// A data folder with the policy in force.
+pub(crate) fn new_folder(args: &Args) -> anyhow::Result<TempDir> {
+    let data = tempfile::tempdir().context("cannot make a temporary folder")?;
+    let adopted = command(args, data.path()).args(["policy", "adopt"]).arg(&args.policy).status();
+    ensure!(adopted.context("cannot adopt the policy")?.success(), "cannot adopt the policy");
+    Ok(data)
+}
+
+fn command(args: &Args, data: &Path) -> Command {
+    let mut command = Command::new(&args.leadfold);
+    command.arg("--data").arg(data).stdout(Stdio::null());
+    command
+}
+
 impl Running {
-    /// Starts a service with the policy in force.
+    /// Starts a service on an empty folder with the policy in force.
     pub(crate) fn start(args: &Args, more: &[&str]) -> anyhow::Result<Self> {
+        Self::serve(args, new_folder(args)?, more)
+    }
+
+    /// Starts a service on a folder.
+    pub(crate) fn serve(args: &Args, data: TempDir, more: &[&str]) -> anyhow::Result<Self> {
         // An error says that there is one already.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let data = tempfile::tempdir().context("cannot make a temporary folder")?;
-        let adopted = Self::command(args, data.path()).args(["policy", "adopt"]).arg(&args.policy).status();
-        ensure!(adopted.context("cannot adopt the policy")?.success(), "cannot adopt the policy");
-        let mut child = Self::command(args, data.path())
+        let mut child = command(args, data.path())
             .args(["serve", "--listen", "127.0.0.1:0"])
             .args(more)
             .env("LEADFOLD_LOG", "warn")
@@ -43,12 +59,6 @@ impl Running {
         let url = first.trim().strip_prefix("listening on ").map(ToOwned::to_owned);
         let url = url.context("the service doesn't say where it listens")?;
         Ok(Self { child, url, _data: data, client: reqwest::Client::new() })
-    }
-
-    fn command(args: &Args, data: &Path) -> Command {
-        let mut command = Command::new(&args.leadfold);
-        command.arg("--data").arg(data).stdout(Stdio::null());
-        command
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
