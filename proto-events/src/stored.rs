@@ -24,10 +24,12 @@ use thiserror::Error;
 use crate::text::Text;
 pub use v1::{
     AttributeV1 as Attribute, CampaignV1 as Campaign, ConflictV1 as Conflict, DeviceV1 as Device,
-    InteractionV1 as InteractionFacts, PersonalV1 as Personal, PolicyV1 as StoredPolicy, ProductV1 as Product,
-    QuarantinedV1 as Quarantined, ReleasedV1 as Released, SaleV1 as StoredSale, ValueV1 as Value,
+    InteractionV1 as InteractionFacts, PersonalV1 as Personal, ProductV1 as Product, QuarantinedV1 as Quarantined,
+    SaleV1 as StoredSale, ValueV1 as Value,
 };
-pub use v2::{CommandV2 as StoredCommand, RequestKeyV2 as RequestKey};
+pub use v2::{
+    CommandV2 as StoredCommand, PolicyV2 as StoredPolicy, ReleasedV2 as Released, RequestKeyV2 as RequestKey,
+};
 
 /// The codec id of bincode 2.0.1, standard configuration, version 1 of the shapes.
 pub const CODEC: u8 = 1;
@@ -149,6 +151,10 @@ pub mod kind {
     pub const RELEASED: u8 = 9;
     /// An operator's command that was sent under a key.
     pub const KEYED_COMMAND: u8 = 10;
+    /// A policy that was sent under a key.
+    pub const KEYED_POLICY: u8 = 11;
+    /// A release from quarantine that was sent under a key, or says where the input is now.
+    pub const KEYED_RELEASE: u8 = 12;
 }
 
 /// Appends the encoding of `value` to `out`.
@@ -192,13 +198,26 @@ pub fn encode_input(input: &InputFacts, out: &mut Vec<u8>) {
             encode_into(&v1::CommandV1 { operator, expected_version, ask }, out);
         }
         InputFacts::Command(command) => encode_into(command, out),
+        InputFacts::Policy(policy) if policy.request.is_none() => {
+            let StoredPolicy { version, tenant, document, request: _ } = policy.clone();
+            encode_into(&v1::PolicyV1 { version, tenant, document }, out);
+        }
         InputFacts::Policy(policy) => encode_into(policy, out),
         InputFacts::Tick | InputFacts::Deadline => {}
         InputFacts::Quarantined(quarantined) => encode_into(quarantined, out),
         InputFacts::Conflict(conflict) => encode_into(conflict, out),
         InputFacts::StateRoot(root) => encode_into(root, out),
+        InputFacts::Released(released) if is_first_release(released) => {
+            let Released { quarantined, operator, taken: _, request: _ } = released.clone();
+            encode_into(&v1::ReleasedV1 { quarantined, operator }, out);
+        }
         InputFacts::Released(released) => encode_into(released, out),
     }
+}
+
+/// Whether the first version says all there is to say about a release.
+const fn is_first_release(released: &Released) -> bool {
+    released.taken.is_none() && released.request.is_none()
 }
 
 /// Appends an interaction as an input, borrowed: what [`encode_input`] appends for it.
@@ -252,7 +271,9 @@ pub fn decode_input(codec: u8, bytes: &[u8]) -> Result<(InputFacts, &[u8]), Deco
         kind::KEYED_COMMAND => {
             decode_from("a command", rest).map(|(command, rest)| (InputFacts::Command(command), rest))?
         }
-        kind::POLICY => decode_from("a policy", rest).map(|(policy, rest)| (InputFacts::Policy(policy), rest))?,
+        kind::POLICY => decode_from::<v1::PolicyV1>("a policy", rest)
+            .map(|(policy, rest)| (InputFacts::Policy(policy.into()), rest))?,
+        kind::KEYED_POLICY => decode_from("a policy", rest).map(|(policy, rest)| (InputFacts::Policy(policy), rest))?,
         kind::TICK => (InputFacts::Tick, rest),
         kind::DEADLINE => (InputFacts::Deadline, rest),
         kind::QUARANTINED => {
@@ -262,7 +283,11 @@ pub fn decode_input(codec: u8, bytes: &[u8]) -> Result<(InputFacts, &[u8]), Deco
         kind::STATE_ROOT => {
             decode_from("a state root", rest).map(|(root, rest)| (InputFacts::StateRoot(root), rest))?
         }
-        kind::RELEASED => decode_from("a release", rest).map(|(input, rest)| (InputFacts::Released(input), rest))?,
+        kind::RELEASED => decode_from::<v1::ReleasedV1>("a release", rest)
+            .map(|(released, rest)| (InputFacts::Released(released.into()), rest))?,
+        kind::KEYED_RELEASE => {
+            decode_from("a release", rest).map(|(released, rest)| (InputFacts::Released(released), rest))?
+        }
         unknown => return Err(DecodeError::Codec { what: "an input of this kind", found: unknown }),
     })
 }
@@ -286,13 +311,15 @@ impl InputFacts {
             Self::Interaction(_) => kind::INTERACTION,
             Self::Command(command) if command.request.is_none() => kind::COMMAND,
             Self::Command(_) => kind::KEYED_COMMAND,
-            Self::Policy(_) => kind::POLICY,
+            Self::Policy(policy) if policy.request.is_none() => kind::POLICY,
+            Self::Policy(_) => kind::KEYED_POLICY,
             Self::Tick => kind::TICK,
             Self::Deadline => kind::DEADLINE,
             Self::Quarantined(_) => kind::QUARANTINED,
             Self::Conflict(_) => kind::CONFLICT,
             Self::StateRoot(_) => kind::STATE_ROOT,
-            Self::Released(_) => kind::RELEASED,
+            Self::Released(released) if is_first_release(released) => kind::RELEASED,
+            Self::Released(_) => kind::KEYED_RELEASE,
         }
     }
 }

@@ -14,8 +14,8 @@ use lead_domain::{
 use proto_events::lead_event;
 use proto_events::stored::v1::AskV1;
 use proto_events::stored::{
-    self, Attribute, CODEC, Campaign, Conflict, Device, Product, Quarantined, RequestKey, StoredCommand, StoredPolicy,
-    StoredSale, Value, decode_facts, decode_personal, encode_events, encode_input, encode_personal,
+    self, Attribute, CODEC, Campaign, Conflict, Device, Product, Quarantined, Released, RequestKey, StoredCommand,
+    StoredPolicy, StoredSale, Value, decode_facts, decode_personal, encode_events, encode_input, encode_personal,
 };
 use proto_events::text::Text;
 use proto_events::{Facts, InputFacts, InteractionFacts, Personal};
@@ -157,11 +157,22 @@ fn inputs() -> Vec<(String, InputFacts)> {
         message_text: Text::from("The address must have one @."),
         origin: Text::from("events.ndjson:17"),
     };
-    let policy = StoredPolicy { version: 3, tenant: Text::from("acme"), document: "tenant = \"acme\"\n".to_owned() };
+    let policy = StoredPolicy {
+        version: 3,
+        tenant: Text::from("acme"),
+        document: "tenant = \"acme\"\n".to_owned(),
+        request: None,
+    };
+    let released = Released { quarantined: 1_042, operator: Text::from("ada"), taken: None, request: None };
+    let request = Some(RequestKey { message: HASH, fingerprint: 5 });
     let mut inputs = vec![
         ("interaction".to_owned(), InputFacts::Interaction(Box::new(interaction()))),
         ("interaction-least".to_owned(), InputFacts::Interaction(Box::default())),
-        ("policy".to_owned(), InputFacts::Policy(policy)),
+        ("policy".to_owned(), InputFacts::Policy(policy.clone())),
+        ("keyed_policy".to_owned(), InputFacts::Policy(StoredPolicy { request, ..policy })),
+        ("released".to_owned(), InputFacts::Released(released.clone())),
+        ("released_into".to_owned(), InputFacts::Released(Released { taken: Some(1_050), ..released.clone() })),
+        ("keyed_release".to_owned(), InputFacts::Released(Released { taken: Some(1_050), request, ..released })),
         ("tick".to_owned(), InputFacts::Tick),
         ("deadline".to_owned(), InputFacts::Deadline),
         ("quarantined".to_owned(), InputFacts::Quarantined(quarantined)),
@@ -172,7 +183,6 @@ fn inputs() -> Vec<(String, InputFacts)> {
         let command = StoredCommand { operator: Text::from("ada"), expected_version: Some(7), ask, request: None };
         (format!("command-{name}"), InputFacts::Command(command))
     }));
-    let request = Some(RequestKey { message: HASH, fingerprint: 5 });
     let ask = AskV1::ReopenLead((42, 1));
     let keyed = StoredCommand { operator: Text::from("ada"), expected_version: None, ask, request };
     inputs.push(("keyed_command".to_owned(), InputFacts::Command(keyed)));
@@ -376,7 +386,7 @@ mod properties {
         }
 
         #[test]
-        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), kind in 0..10_u8) {
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), kind in 0..14_u8) {
             let _ = decode_personal(CODEC, &bytes);
             let _ = decode_facts(CODEC, &[&[kind], bytes.as_slice()].concat());
         }

@@ -288,6 +288,7 @@ impl Engine {
             version,
             tenant: name.into(),
             document: document.to_owned(),
+            request: None,
         });
         self.push(position, Pending::bare(&input, tenant, now, now));
         self.note_policy(tenant, version, position, now, document);

@@ -114,7 +114,8 @@ impl Engine {
         let released = self.next_position();
         let now = self.options.clock.now();
         let tenant = lead_domain::TenantId(self.read_entry(position)?.header.tenant);
-        let input = InputFacts::Released(Released { quarantined: position.0, operator: operator.into() });
+        let facts = Released { quarantined: position.0, operator: operator.into(), taken: None, request: None };
+        let input = InputFacts::Released(facts);
         self.push(released, Pending::bare(&input, tenant, now, now));
         self.note_released(position, released);
         self.flush()?;

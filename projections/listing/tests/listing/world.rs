@@ -197,7 +197,7 @@ impl World {
     /// A tenant adopts the policy of all tests.
     pub(crate) fn adopt(&mut self, name: &str, tenant: TenantId) {
         let document = POLICY.replace("\"acme\"", &format!("{name:?}"));
-        let policy = StoredPolicy { version: 1, tenant: name.into(), document };
+        let policy = StoredPolicy { version: 1, tenant: name.into(), document, request: None };
         let facts = Facts { input: InputFacts::Policy(policy), events: Vec::new() };
         self.record((tenant, VisitorId(0), hours(0)), &facts, None);
     }
