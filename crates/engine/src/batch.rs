@@ -6,9 +6,11 @@ use event_log::{Chain, Header, LogPosition};
 use feed::InteractionEntry;
 use lead_domain::{Event, TenantId, Time, VisitorId};
 use proto_events::stored::{
-    self, InputFacts, InputRef, InteractionFacts, Personal, encode_input, encode_interaction, encode_personal,
+    self, Facts, InputFacts, InputRef, InteractionFacts, Personal, encode_input, encode_interaction, encode_personal,
 };
 use proto_events::{CODEC, DecodeError};
+
+use crate::timeline::TimelineEntry;
 
 /// The number of the key that a visitor's personal data is sealed with. Even numbers are visitors'.
 pub(crate) const fn visitor_key_number(visitor: VisitorId) -> u64 {
@@ -43,6 +45,17 @@ impl Body {
         match self {
             Self::Interaction(entry) => encode_personal(&entry.personal, out),
             Self::Other { personal, .. } => out.extend_from_slice(personal),
+        }
+    }
+
+    /// Input and personal part, as decoding them from the log would give them.
+    fn open(&self) -> Result<FreshParts<'_>, DecodeError> {
+        match self {
+            Self::Interaction(entry) => Ok(FreshParts::Interaction(&entry.facts, &entry.personal)),
+            Self::Other { input, personal } => {
+                let personal = (!personal.is_empty()).then(|| stored::decode_personal(CODEC, personal)).transpose()?;
+                Ok(FreshParts::Other(stored::decode_input(CODEC, input)?.0, personal.map(Box::new)))
+            }
         }
     }
 }
@@ -116,6 +129,49 @@ impl PendingBatch {
     pub(crate) fn is_empty(&self) -> bool {
         self.records.is_empty() && self.meta.is_empty()
     }
+
+    /// The record so many places before the last one, as the log will have it; `None` when it isn't in this batch.
+    pub(crate) fn nth_last(&self, places: u64) -> Option<Result<DecidedRecord, DecodeError>> {
+        let place = self.records.len().checked_sub(usize::try_from(places).ok()?.checked_add(1)?)?;
+        let record = self.records.get(place)?;
+        let events = self.events.get(record.events.clone()).unwrap_or_default();
+        Some(record.body.open().map(|parts| {
+            let (input, personal) = parts.into_owned();
+            DecidedRecord {
+                tenant: record.tenant,
+                visitor: record.visitor,
+                occurred_at: record.occurred_at,
+                received_at: record.received_at,
+                facts: Facts { input, events: events.to_vec() },
+                personal,
+            }
+        }))
+    }
+}
+
+/// A record that was decided, durable or not.
+#[derive(Debug)]
+pub(crate) struct DecidedRecord {
+    pub(crate) tenant: TenantId,
+    pub(crate) visitor: VisitorId,
+    pub(crate) occurred_at: Time,
+    pub(crate) received_at: Time,
+    pub(crate) facts: Facts,
+    pub(crate) personal: Option<Personal>,
+}
+
+impl From<TimelineEntry> for DecidedRecord {
+    fn from(entry: TimelineEntry) -> Self {
+        let TimelineEntry { header, facts, personal } = entry;
+        Self {
+            tenant: TenantId(header.tenant),
+            visitor: VisitorId(header.visitor),
+            occurred_at: Time::from_millis(header.occurred_at),
+            received_at: Time::from_millis(header.received_at),
+            facts,
+            personal,
+        }
+    }
 }
 
 /// Records that have just become durable, still decoded and open: what a reader would get from the log, without reading,
@@ -183,17 +239,20 @@ impl<'a> FreshRecord<'a> {
     /// # Errors
     /// When what was encoded can't be decoded, which would be an error of this program.
     pub fn open(&self) -> Result<FreshParts<'a>, DecodeError> {
-        match self.body {
-            Body::Interaction(entry) => Ok(FreshParts::Interaction(&entry.facts, &entry.personal)),
-            Body::Other { input, personal } => {
-                let personal = (!personal.is_empty()).then(|| stored::decode_personal(CODEC, personal)).transpose()?;
-                Ok(FreshParts::Other(stored::decode_input(CODEC, input)?.0, personal.map(Box::new)))
-            }
-        }
+        self.body.open()
     }
 }
 
 impl FreshParts<'_> {
+    fn into_owned(self) -> (InputFacts, Option<Personal>) {
+        match self {
+            Self::Interaction(facts, personal) => {
+                (InputFacts::Interaction(Box::new(facts.clone())), Some(personal.clone()))
+            }
+            Self::Other(input, personal) => (input, personal.map(|personal| *personal)),
+        }
+    }
+
     /// The input.
     #[must_use]
     pub fn input(&self) -> InputRef<'_> {

@@ -6,7 +6,6 @@ use std::sync::mpsc::Receiver;
 
 use event_log::{Head, LogPosition, Message, Table};
 use lead_domain::book::CloseCause;
-use lead_domain::policy::Fault;
 use lead_domain::{Event, TenantId, Time};
 use proto_events::stored::InputFacts;
 
@@ -14,7 +13,7 @@ use crate::batch::{FreshBatch, Pending, PendingBatch};
 use crate::error::EngineError;
 use crate::library::Library;
 use crate::options::{EngineOptions, Parts};
-use crate::registry::{Adopted, PolicyVersion, Registry, Tenant, clock_key, policy_key, policy_value, stored_version};
+use crate::registry::{Registry, Tenant, clock_key};
 use crate::roots::is_root_position;
 use crate::writer::{FreshRecords, Writer};
 
@@ -253,68 +252,6 @@ impl Engine {
         self.decided = position;
         self.unwritten += 1;
         self.batch.records.push(record);
-    }
-
-    /// Adopts a policy for its tenant, a new one or a known one. Durable on return.
-    ///
-    /// # Errors
-    /// [`EngineError::Policy`] with every fault; nothing changes then.
-    pub fn adopt(&mut self, document: &str) -> Result<(TenantId, Adopted), EngineError> {
-        self.adopt_for(document, None)
-    }
-
-    /// [`Engine::adopt`], but only for this tenant, if one is named.
-    ///
-    /// # Errors
-    /// As there; a policy of another tenant has a fault at `tenant`.
-    pub fn adopt_for(&mut self, document: &str, only: Option<&str>) -> Result<(TenantId, Adopted), EngineError> {
-        let draft = proto_events::policy_document::read(document, None);
-        let draft = draft.map_err(|faults| EngineError::Policy { faults })?;
-        let name = draft.policy.tenant.clone();
-        if let Some(only) = only.filter(|only| name != *only) {
-            let fault = Fault::new("tenant", "other_tenant", format!("must be \"{only}\" here"));
-            return Err(EngineError::Policy { faults: vec![fault] });
-        }
-        let tenant = self.registry.id_for(&name);
-        let version = self.registry.get(tenant).map_or(0, |tenant| tenant.version);
-        if version > 0 && self.policy_version(tenant, version)?.is_some_and(|known| known.document == document) {
-            return Ok((tenant, Adopted::Unchanged(version)));
-        }
-        let version = version.saturating_add(1);
-        self.registry.adopt(tenant, version, document).map_err(|faults| EngineError::Policy { faults })?;
-        let now = self.options.clock.now();
-        let position = self.next_position();
-        let input = InputFacts::Policy(proto_events::stored::StoredPolicy {
-            version,
-            tenant: name.into(),
-            document: document.to_owned(),
-            request: None,
-        });
-        self.push(position, Pending::bare(&input, tenant, now, now));
-        self.note_policy(tenant, version, position, now, document);
-        self.flush()?;
-        Ok((tenant, Adopted::Version(version)))
-    }
-
-    pub(crate) fn note_policy(
-        &mut self,
-        tenant: TenantId,
-        version: u32,
-        position: LogPosition,
-        adopted_at: Time,
-        document: &str,
-    ) {
-        let value = policy_value(position, adopted_at, document);
-        self.library.put_row(Table::Facts, policy_key(tenant, version), Some(value));
-    }
-
-    /// One version of a tenant's policy; `None` when there is no such version.
-    ///
-    /// # Errors
-    /// When the tables fail.
-    pub fn policy_version(&self, tenant: TenantId, version: u32) -> Result<Option<PolicyVersion>, EngineError> {
-        let row = self.library.row(Table::Facts, &policy_key(tenant, version))?;
-        row.map(|value| stored_version(version, &value)).transpose()
     }
 
     /// Remembers a message, so that a second one is known as a duplicate.

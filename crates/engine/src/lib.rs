@@ -23,7 +23,9 @@ mod writer;
 
 mod recovery;
 
+mod once;
 mod operator;
+mod policies;
 mod quarantine;
 mod timeline;
 mod verify;
@@ -36,7 +38,8 @@ pub use crate::engine::{Counts, Engine, Outcome};
 pub use error::EngineError;
 pub use operator::{Answer, Origin, Request};
 pub use options::{Clock, EngineOptions, Parts};
-pub use quarantine::{Quarantine, QuarantineState};
+pub use policies::PolicyRequest;
+pub use quarantine::{Quarantine, QuarantineState, Release};
 pub use registry::{Adopted, PolicyVersion, Tenant};
 pub use timeline::{TimelineEntry, TimelineQuery};
 pub use verify::{Finding, Verification};

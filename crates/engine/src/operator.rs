@@ -75,7 +75,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::execute`].
     pub fn carry_out(&mut self, request: Request, origin: Origin) -> Result<Answer, EngineError> {
-        if let Some(answer) = self.carried_out_before(&request)? {
+        if let Some(answer) = self.carried_out_before(request.key)? {
             return Ok(answer);
         }
         self.load_for_command(&request.command)?;
@@ -96,32 +96,9 @@ impl Engine {
         record.feed_sequence = origin.feed_sequence;
         record.previous = previous;
         self.push(position, record.of(visitor, &request));
-        if let Some(key) = request.key {
-            self.remember(key.message, position, key.fingerprint);
-        }
+        self.remember_request(request.key, position);
         let leads = self.leads_of(&stated);
         Ok(Answer { position, visitor, at, events: stated, leads, repeated: false })
-    }
-
-    /// What the first request under the same key led to.
-    fn carried_out_before(&mut self, request: &Request) -> Result<Option<Answer>, EngineError> {
-        let Some(key) = request.key else { return Ok(None) };
-        let Some(known) = self.library.find_messages(&[key.message])?.into_iter().next().flatten() else {
-            return Ok(None);
-        };
-        if known.fingerprint != key.fingerprint {
-            return Err(EngineError::KeyReused { position: known.position });
-        }
-        if known.position > self.head().position {
-            self.flush()?;
-        }
-        let entry = self.read_entry(known.position)?;
-        let events = entry.facts.events;
-        let visitor = VisitorId(entry.header.visitor);
-        self.library.load_visitors(events.iter().flat_map(Event::leads).map(|lead| lead.visitor).collect())?;
-        let leads = self.leads_of(&events);
-        let at = Time::from_millis(entry.header.occurred_at);
-        Ok(Some(Answer { position: known.position, visitor, at, events, leads, repeated: true }))
     }
 
     /// The time at which a request without one counts as given.
@@ -130,7 +107,7 @@ impl Engine {
         if clock == Time::MIN { self.options.clock.now() } else { clock }
     }
 
-    fn leads_of(&self, events: &[Event]) -> Vec<Lead> {
+    pub(crate) fn leads_of(&self, events: &[Event]) -> Vec<Lead> {
         let mut ids: Vec<LeadId> = events.iter().flat_map(Event::leads).collect();
         ids.sort_unstable();
         ids.dedup();

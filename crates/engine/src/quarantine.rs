@@ -5,13 +5,14 @@
 //! ```
 
 use event_log::{LogPosition, Table};
-use feed::Entry;
-use lead_domain::{Name, Time};
-use proto_events::stored::{InputFacts, Personal, Quarantined, Released};
+use feed::InteractionEntry;
+use lead_domain::{Name, TenantId, Time};
+use proto_events::stored::{InputFacts, Personal, Quarantined, Released, RequestKey};
 
 use crate::batch::Pending;
 use crate::engine::{Engine, Outcome};
 use crate::error::EngineError;
+use crate::operator::{Answer, Origin};
 
 /// Whether an input is still in quarantine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub enum QuarantineState {
 pub struct Quarantine {
     /// Its record.
     pub position: LogPosition,
+    /// Whose it is; number 0 for nobody's.
+    pub tenant: TenantId,
     /// When it arrived.
     pub received_at: Time,
     /// Why it could not be taken.
@@ -37,6 +40,19 @@ pub struct Quarantine {
     pub kept: Option<String>,
     /// Whether it still waits.
     pub state: QuarantineState,
+}
+
+/// What ends a quarantine.
+#[derive(Debug)]
+pub struct Release {
+    /// The record of the quarantined input.
+    pub position: LogPosition,
+    /// Who asks: an account name.
+    pub operator: Name,
+    /// The repaired input; without one it is discarded.
+    pub taken: Option<Box<InteractionEntry>>,
+    /// The key that this was sent under: a second request under it is answered with what the first one led to.
+    pub key: Option<RequestKey>,
 }
 
 impl Engine {
@@ -74,14 +90,15 @@ impl Engine {
         let row = row.ok_or(EngineError::NotQuarantined { position })?;
         let by = row.try_into().map(u64::from_be_bytes);
         let by = by.map_err(|_| EngineError::Row { table: Table::Quarantine.name() })?;
-        let entry = self.read_entry(position)?;
-        let InputFacts::Quarantined(reason) = entry.facts.input else {
+        let record = self.decided_at(position)?;
+        let InputFacts::Quarantined(reason) = record.facts.input else {
             return Err(EngineError::NotQuarantined { position });
         };
-        let personal = entry.personal.unwrap_or_else(Personal::default);
+        let personal = record.personal.unwrap_or_else(Personal::default);
         Ok(Quarantine {
             position,
-            received_at: Time::from_millis(entry.header.received_at),
+            tenant: record.tenant,
+            received_at: record.received_at,
             reason,
             bytes: personal.bytes,
             kept: personal.note.map(|note| note.as_str().to_owned()),
@@ -89,36 +106,44 @@ impl Engine {
         })
     }
 
-    /// Ends a quarantine: takes the repaired input, or discards it when `entry` is `None`. Durable on return; both become
-    /// true together.
+    /// Ends a quarantine: takes the repaired input, or discards it. Durable on return; both become true together.
     ///
     /// # Errors
     /// [`EngineError::NotQuarantined`] when no input is held there.
-    pub fn release(
-        &mut self,
-        position: LogPosition,
-        operator: Name,
-        entry: Option<Entry>,
-    ) -> Result<Option<Outcome>, EngineError> {
+    pub fn release(&mut self, release: Release) -> Result<Answer, EngineError> {
+        let answer = self.carry_out_release(release, Origin::default())?;
+        self.flush()?;
+        Ok(answer)
+    }
+
+    /// Ends a quarantine as a feed asked for it. Decided on return; goes to the log with [`Engine::commit`].
+    ///
+    /// The answer is that of the record which the input is in now; of the release itself for one that was discarded.
+    ///
+    /// # Errors
+    /// As [`Engine::release`], and [`EngineError::KeyReused`].
+    pub fn carry_out_release(&mut self, release: Release, origin: Origin) -> Result<Answer, EngineError> {
+        let Release { position, operator, taken, key } = release;
+        if let Some(answer) = self.carried_out_before(key)? {
+            return Ok(answer);
+        }
         let held = self.quarantined(position)?;
         if held.state != QuarantineState::Held {
             return Err(EngineError::NotQuarantined { position });
         }
-        let outcome = match entry {
-            Some(entry @ Entry::Rejected(_)) => {
-                return Ok(self.submit(vec![entry], None)?.into_iter().next());
-            }
-            Some(Entry::Interaction(entry)) => Some(self.take_one(entry)?),
-            None => None,
-        };
+        let taken = taken.map(|entry| self.take_one(entry)).transpose()?;
+        let taken = taken.map(|outcome| match outcome {
+            Outcome::Recorded(at) | Outcome::Duplicate(at) | Outcome::Conflict(at) | Outcome::Quarantined(at) => at.0,
+        });
         let released = self.next_position();
         let now = self.options.clock.now();
-        let tenant = lead_domain::TenantId(self.read_entry(position)?.header.tenant);
-        let facts = Released { quarantined: position.0, operator: operator.into(), taken: None, request: None };
+        let facts = Released { quarantined: position.0, operator: operator.into(), taken, request: key };
         let input = InputFacts::Released(facts);
-        self.push(released, Pending::bare(&input, tenant, now, now));
+        let mut record = Pending::bare(&input, held.tenant, now, origin.received_at.unwrap_or(now));
+        record.feed_sequence = origin.feed_sequence;
+        self.push(released, record);
         self.note_released(position, released);
-        self.flush()?;
-        Ok(outcome)
+        self.remember_request(key, released);
+        self.led_to(released)
     }
 }

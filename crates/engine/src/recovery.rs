@@ -164,6 +164,7 @@ impl Engine {
                     .adopt(tenant, policy.version, &policy.document)
                     .map_err(|faults| EngineError::Policy { faults })?;
                 self.note_policy(tenant, policy.version, position, adopted_at, &policy.document);
+                self.remember_request(policy.request, position);
             }
             InputFacts::Tick => self.set_clock(tenant, Time::from_millis(record.header.occurred_at)),
             InputFacts::Quarantined(quarantined) => {
@@ -180,12 +181,11 @@ impl Engine {
                     return Err(EngineError::StateRoot { position });
                 }
             }
-            InputFacts::Released(released) => self.note_released(LogPosition(released.quarantined), position),
-            InputFacts::Command(command) => {
-                if let Some(key) = command.request {
-                    self.remember(key.message, position, key.fingerprint);
-                }
+            InputFacts::Released(released) => {
+                self.note_released(LogPosition(released.quarantined), position);
+                self.remember_request(released.request, position);
             }
+            InputFacts::Command(command) => self.remember_request(command.request, position),
             InputFacts::Deadline => {}
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! Tests of the whole engine, in memory: no database, no files.
 
 mod histories;
+mod once;
 mod ordering;
 mod requests;
 mod tampering;
@@ -8,11 +9,11 @@ mod tampering;
 use std::sync::Arc;
 
 use event_log::{EventLog, MemoryLog, MemoryTables};
-use feed::{ClockCorrection, InteractionDecoder, Limits, Origin};
+use feed::{ClockCorrection, Entry, InteractionDecoder, Limits, Origin};
 use key_vault::{KeyVault, MasterKey};
 use lead_domain::{TenantId, Time};
 
-use crate::{Clock, Engine, EngineOptions, Outcome, Parts, Tenant};
+use crate::{Clock, Engine, EngineOptions, Outcome, Parts, Release, Tenant};
 
 const POLICY: &str = r#"
 tenant = "acme"
@@ -177,9 +178,11 @@ fn a_repaired_input_leaves_quarantine_once() {
     let origin = Origin { name: "test", feed_sequence: 0, tenant: None, clock: ClockCorrection::History };
     let repaired = event("z", 5, 300, "page.viewed");
     let entry = decoder(&engine).decode(repaired.as_bytes(), origin, hours(300)).expect("there is a tenant");
-    let outcome = engine.release(position, "dana".into(), Some(entry.clone())).expect("it is held");
-    assert!(matches!(outcome, Some(Outcome::Recorded(_))));
-    assert!(engine.release(position, "dana".into(), Some(entry)).is_err());
+    let Entry::Interaction(entry) = entry else { panic!("nothing is wrong with it") };
+    let release = || Release { position, operator: "dana".into(), taken: Some(entry.clone()), key: None };
+    let answer = engine.release(release()).expect("it is held");
+    assert!(!answer.events.is_empty() && !answer.repeated);
+    assert!(engine.release(release()).is_err());
     drop(engine);
     let mut engine = disk.after_a_crash().open(1 << 20);
     let held = engine.quarantined(position).expect("it stays listed");

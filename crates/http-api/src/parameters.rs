@@ -42,7 +42,8 @@ pub(crate) struct OfTenant {
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "stands in the description only")]
 pub(crate) struct Once {
-    /// A second request with the same key is answered as the first was; with other content it is refused
+    /// A second request with the same key, however much later, is answered as the first was, and changes nothing; with other
+    /// content it is refused. A refused request leaves its key free
     #[param(
         required = false,
         rename = "Idempotency-Key",

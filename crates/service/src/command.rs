@@ -1,16 +1,17 @@
 //! From a command document to what the engine carries out.
 
 use compact_str::CompactString;
-use engine::{Adopted, Answer, Engine, EngineError, Origin, Outcome, QuarantineState, Request, Tenant};
+use engine::{Answer, Engine, EngineError, Origin, PolicyRequest, QuarantineState, Release, Request, Tenant};
 use event_log::LogPosition;
-use feed::{ClockCorrection, Entry};
-use lead_domain::{Command, TenantId, Time, VisitorId};
-use proto_events::Personal;
+use feed::{ClockCorrection, Entry, InteractionEntry};
+use lead_domain::{Command, TenantId, Time};
 use proto_events::cloud_event::Fault;
 use proto_events::command_document::{Ask, CommandDocument};
+use proto_events::stored::RequestKey;
+use proto_events::{Personal, policy_document};
 use thiserror::Error;
 
-use crate::decode::DecoderSource;
+use crate::decode::{DecoderSource, NOBODY};
 use crate::meaning::{Meaning, meaning};
 
 /// Why a command was not carried out. It changed nothing.
@@ -65,8 +66,8 @@ impl Asked {
                 self.execute(engine, command, personal.map(|personal| *personal))
             }
             Ok(Meaning::Policy(document)) => self.adopt(engine, &document),
-            Ok(Meaning::Retry(position, event)) => self.release(engine, position, Release::Retry(event), source),
-            Ok(Meaning::Discard(position)) => self.release(engine, position, Release::Discard, source),
+            Ok(Meaning::Retry(position, event)) => self.release(engine, position, Ending::Retry(event), source),
+            Ok(Meaning::Discard(position)) => self.release(engine, position, Ending::Discard, source),
             Err(error) => Err(error.into()),
         };
         match carried {
@@ -76,17 +77,24 @@ impl Asked {
         }
     }
 
+    /// What the command is remembered by.
+    fn key(&self, engine: &Engine, tenant: TenantId) -> RequestKey {
+        // The key itself is no content: under another key the same words are another request.
+        let mut content = self.document.clone();
+        content.id.clear();
+        feed::request_key(engine.hash_key(), tenant, &self.document.id, &content.to_json())
+    }
+
+    fn origin(&self) -> Origin {
+        Origin { feed_sequence: self.feed_sequence, received_at: Some(self.received_at) }
+    }
+
     fn execute(
         &self,
         engine: &mut Engine,
         command: Command,
         personal: Option<Personal>,
     ) -> Result<Answer, CommandError> {
-        let hash_key = engine.hash_key();
-        // The key itself is no content: under another key the same words are another request.
-        let mut content = self.document.clone();
-        content.id.clear();
-        let key = feed::request_key(hash_key, self.tenant, &self.document.id, &content.to_json());
         let request = Request {
             tenant: self.tenant,
             operator: self.document.operator.as_str().into(),
@@ -94,71 +102,69 @@ impl Asked {
             command,
             expected_version: self.document.if_version,
             personal,
-            key: Some(key),
+            key: Some(self.key(engine, self.tenant)),
         };
-        let origin = Origin { feed_sequence: self.feed_sequence, received_at: Some(self.received_at) };
-        Ok(engine.carry_out(request, origin)?)
+        Ok(engine.carry_out(request, self.origin())?)
     }
 
     /// A policy may only be adopted for the tenant that it was sent for, or by somebody who may act for all.
     fn adopt(&self, engine: &mut Engine, document: &str) -> Result<Answer, CommandError> {
+        let only = self.tenant_name.as_deref();
+        // By the name: the first policy makes the tenant, and its repetition finds it there.
+        let tenant = match only {
+            Some(name) => engine.tenant_number(name),
+            None => {
+                let draft = policy_document::read(document, None);
+                let draft = draft.map_err(|faults| CommandError::Engine(EngineError::Policy { faults }))?;
+                engine.tenant_number(&draft.policy.tenant)
+            }
+        };
+        let key = Some(self.key(engine, tenant));
+        if let Some(answer) = engine.carried_out_before(key)? {
+            return Ok(answer);
+        }
         if let Some(seen) = self.document.if_version {
-            let tenant = engine.tenants().iter().find(|tenant| tenant.id == self.tenant);
-            let version = tenant.map_or(0, |tenant| tenant.version);
+            let known = engine.tenants().iter().find(|known| known.id == tenant);
+            let version = known.map_or(0, |known| known.version);
             if version != seen {
                 return Err(CommandError::PolicyChanged { version });
             }
         }
-        let (_, adopted) = engine.adopt_for(document, self.tenant_name.as_deref())?;
-        Ok(self.bare_answer(engine, matches!(adopted, Adopted::Unchanged(_))))
+        Ok(engine.carry_out_policy(&PolicyRequest { document, only, key }, self.origin())?)
     }
 
     fn release(
         &self,
         engine: &mut Engine,
         position: LogPosition,
-        release: Release,
+        ending: Ending,
         source: &DecoderSource,
     ) -> Result<Answer, CommandError> {
+        let key = Some(self.key(engine, self.tenant));
+        if let Some(answer) = engine.carried_out_before(key)? {
+            return Ok(answer);
+        }
         let held = engine.quarantined(position)?;
-        let record = engine.read_entry(position)?;
         let unknown = CommandError::Engine(EngineError::NotQuarantined { position });
-        let of_nobody = record.header.tenant == 0;
-        if held.state != QuarantineState::Held || !(of_nobody || record.header.tenant == self.tenant.0) {
+        let of_nobody = held.tenant == NOBODY;
+        if held.state != QuarantineState::Held || !(of_nobody || held.tenant == self.tenant) {
             return Err(unknown);
         }
-        let entry = match release {
-            Release::Discard => None,
-            Release::Retry(event) => {
+        let taken = match ending {
+            Ending::Discard => None,
+            Ending::Retry(event) => {
                 let bytes = event.or(held.bytes).ok_or(unknown)?;
                 let decoder = &mut source.decoder(engine.tenants().iter().map(Tenant::rules).collect());
                 Some(decoder.retried(&bytes, self.tenant, position, held.received_at)?)
             }
         };
-        let outcome = engine.release(position, self.document.operator.as_str().into(), entry)?;
-        let mut answer = self.bare_answer(engine, false);
-        if let Some(Outcome::Recorded(at) | Outcome::Duplicate(at) | Outcome::Conflict(at)) = outcome {
-            answer.position = at;
-            answer.events = engine.read_entry(at)?.facts.events;
-        }
-        Ok(answer)
-    }
-
-    fn bare_answer(&self, engine: &Engine, repeated: bool) -> Answer {
-        let at = self.received_at;
-        Answer {
-            position: engine.decided(),
-            visitor: VisitorId(0),
-            at,
-            events: Vec::new(),
-            leads: Vec::new(),
-            repeated,
-        }
+        let operator = self.document.operator.as_str().into();
+        Ok(engine.carry_out_release(Release { position, operator, taken, key }, self.origin())?)
     }
 }
 
 /// What becomes of a quarantined input.
-enum Release {
+enum Ending {
     Discard,
     /// With these bytes, or else as it was kept.
     Retry(Option<Vec<u8>>),
@@ -172,7 +178,7 @@ impl crate::decode::Decoder {
         tenant: TenantId,
         position: LogPosition,
         received_at: Time,
-    ) -> Result<Entry, CommandError> {
+    ) -> Result<Box<InteractionEntry>, CommandError> {
         let origin = feed::Origin {
             name: "quarantine",
             feed_sequence: position.0,
@@ -187,7 +193,7 @@ impl crate::decode::Decoder {
                 let fault = Fault { path: facts.path.as_str().to_owned(), ..Fault::new("", "still_faulty", message) };
                 Err(CommandError::StillFaulty { fault })
             }
-            entry @ Entry::Interaction(_) => Ok(entry),
+            Entry::Interaction(entry) => Ok(entry),
         }
     }
 }

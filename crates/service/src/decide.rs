@@ -113,6 +113,8 @@ impl Decider {
         }
         self.engine.commit(decoded.watermark)?;
         if may_change_policies {
+            // Nobody is shown a policy, or decoded by one, that a crash could take back.
+            self.engine.flush()?;
             self.shared.renew_tenants(&self.engine);
             // The decoder waits for them; it has gone only when everything ends.
             let _ = self.renewed.send(self.engine.tenants().iter().map(Tenant::rules).collect());

@@ -15,7 +15,7 @@ use crate::handle::{Inputs, Work};
 use crate::input::{Form, RawInput, Reason};
 
 /// Whose quarantine holds what arrived for a tenant that doesn't exist.
-const NOBODY: TenantId = TenantId(0);
+pub(crate) const NOBODY: TenantId = TenantId(0);
 
 /// A decoder for the tenants of an engine.
 pub(crate) struct DecoderSource {

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{Clock, Engine, EngineOptions, Outcome, Parts};
+use engine::{Clock, Engine, EngineError, EngineOptions, Outcome, Parts};
 use event_log::{EventLog, LogPosition, MemoryLog, MemoryTables};
 use key_vault::{KeyVault, MasterKey};
 use lead_domain::Time;
@@ -35,21 +35,27 @@ default_lead_type = "shop"
 struct Running {
     service: Service,
     log: MemoryLog,
+    vault: Arc<KeyVault>,
     _folder: TempDir,
 }
 
 fn start(options: ServiceOptions) -> Running {
+    start_on(MemoryLog::new(), Arc::new(KeyVault::in_memory(MasterKey::from_bytes([7; 32]))), options)
+}
+
+/// Starts on what is left of a service whose process has died: its log and its keys.
+fn start_on(log: MemoryLog, vault: Arc<KeyVault>, options: ServiceOptions) -> Running {
     let folder = tempfile::tempdir().unwrap();
-    let log = MemoryLog::new();
-    let vault = Arc::new(KeyVault::in_memory(MasterKey::from_bytes([7; 32])));
     let parts = Parts { log: Arc::new(log.clone()), tables: Arc::new(MemoryTables::new()), vault: vault.clone() };
     let engine_options = EngineOptions { clock: options.clock, ..EngineOptions::default() };
     let mut engine = Engine::open(parts, engine_options, &mut |_, _| {}).unwrap();
-    engine.adopt(POLICY).unwrap();
+    if engine.tenants().is_empty() {
+        engine.adopt(POLICY).unwrap();
+    }
     let listing = Listing::open(folder.path()).unwrap();
-    let projector = Projector::new(Arc::new(log.clone()), vault, listing).unwrap();
+    let projector = Projector::new(Arc::new(log.clone()), vault.clone(), listing).unwrap();
     let service = Service::start(engine, projector, folder.path().to_owned(), options).unwrap();
-    Running { service, log, _folder: folder }
+    Running { service, log, vault, _folder: folder }
 }
 
 fn hours(hours: i64) -> Time {
@@ -149,6 +155,86 @@ async fn a_command_is_carried_out_once_under_its_key_and_faults_are_told() {
     assert_eq!(repeated, [false, true]);
     let receipts = handle.submit(vec![command("{}")]).await.unwrap();
     assert!(matches!(&receipts[0], Receipt::Command(Err(CommandError::Malformed { faults })) if faults.len() > 1));
+}
+
+/// The command that adopts the policy with leads of so many hours.
+fn adoption(key: &str, hours: u32) -> RawInput {
+    let document = serde_json::to_string(&POLICY.replace("48h", &format!("{hours}h"))).unwrap();
+    let text = format!(r#"{{"id":"{key}","operator":"olga","command":"adopt_policy","document":{document}}}"#);
+    RawInput { feed_sequence: 7, ..command(&text) }
+}
+
+/// Whether each of these commands had been carried out before.
+fn repeated(receipts: &[Receipt]) -> Vec<bool> {
+    let repeated = |receipt: &Receipt| match receipt {
+        Receipt::Command(answer) => answer.as_ref().unwrap().repeated,
+        Receipt::Event(_) => panic!("the receipt of a command"),
+    };
+    receipts.iter().map(repeated).collect()
+}
+
+#[tokio::test]
+async fn policies_of_a_feed_that_come_again_after_a_crash_are_not_adopted_again() {
+    let running = start(at_hour(100));
+    let handle = running.service.handle();
+    let mut last = Vec::new();
+    for (place, hours) in [(1, 24), (2, 12)] {
+        let inputs = vec![adoption(&format!("k{place}"), hours)];
+        last = handle.feed(inputs, ("feed/x".to_owned(), vec![place])).await.unwrap().await.unwrap();
+    }
+    assert_eq!(repeated(&last), [false]);
+    // As if the watermark behind them had been lost: the feed brings both once more, now in one batch.
+    let running = start_on(running.log.clone(), running.vault.clone(), at_hour(100));
+    let handle = running.service.handle();
+    let both = vec![adoption("k1", 24), adoption("k2", 12)];
+    let receipts = handle.feed(both, ("feed/x".to_owned(), vec![2])).await.unwrap().await.unwrap();
+    assert_eq!(repeated(&receipts), [true, true]);
+    assert_eq!(handle.tenant("acme").unwrap().tenant.version, 3);
+    let other = handle.submit(vec![adoption("k1", 36)]).await.unwrap();
+    assert!(matches!(&other[0], Receipt::Command(Err(CommandError::Engine(EngineError::KeyReused { .. })))));
+}
+
+#[tokio::test]
+async fn the_first_policy_of_a_tenant_counts_once_under_its_key() {
+    let running = start(at_hour(100));
+    let handle = running.service.handle();
+    let adoption = || {
+        let adoption = adoption("k1", 48);
+        let text = String::from_utf8(adoption.bytes.to_vec()).unwrap().replace("acme", "globex");
+        RawInput { tenant: Some("globex".into()), bytes: text.into(), ..adoption }
+    };
+    // The tenant isn't there yet when the first is read.
+    let receipts = handle.submit(vec![adoption(), adoption()]).await.unwrap();
+    assert_eq!(repeated(&receipts), [false, true]);
+    let head = running.log.head().position;
+    assert_eq!(repeated(&handle.submit(vec![adoption()]).await.unwrap()), [true]);
+    assert_eq!((handle.tenant("globex").unwrap().tenant.version, running.log.head().position), (1, head));
+}
+
+#[tokio::test]
+async fn a_quarantined_input_is_released_once_under_its_key_also_in_the_batch_that_brought_it() {
+    let running = start(at_hour(100));
+    let handle = running.service.handle();
+    let broken = input(Form::Structured, "{".to_owned());
+    let event = String::from_utf8(event("a", 99, "web").bytes.to_vec()).unwrap();
+    let retry = |key: &str, position: u64| {
+        command(&format!(
+            r#"{{"id":"{key}","operator":"olga","command":"retry_quarantined","position":{position},"event":{event}}}"#
+        ))
+    };
+    let inputs = vec![broken, retry("k1", 2), retry("k1", 2)];
+    let receipts = handle.feed(inputs, ("feed/x".to_owned(), vec![1])).await.unwrap().await.unwrap();
+    assert_eq!(outcome(&receipts[0]), Outcome::Quarantined(LogPosition(2)));
+    assert_eq!(repeated(&receipts[1..]), [false, true]);
+    let answers = receipts[1..].iter().map(|receipt| match receipt {
+        Receipt::Command(answer) => (answer.as_ref().unwrap().position, answer.as_ref().unwrap().events.clone()),
+        Receipt::Event(_) => panic!("the receipt of a command"),
+    });
+    let answers: Vec<_> = answers.collect();
+    assert!(answers[0] == answers[1] && answers[0].0 == LogPosition(3) && !answers[0].1.is_empty());
+    let other = handle.submit(vec![retry("k1", 3), retry("k2", 2)]).await.unwrap();
+    assert!(matches!(&other[0], Receipt::Command(Err(CommandError::Engine(EngineError::KeyReused { .. })))));
+    assert!(matches!(&other[1], Receipt::Command(Err(CommandError::Engine(EngineError::NotQuarantined { .. })))));
 }
 
 #[tokio::test]

@@ -6,10 +6,9 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use engine::{Answer, EngineError, Outcome, Quarantine, QuarantineState};
+use engine::{Answer, EngineError, Quarantine, QuarantineState, Release};
 use event_log::LogPosition;
-use feed::{ClockCorrection, Entry, Origin};
-use lead_domain::VisitorId;
+use feed::{ClockCorrection, Entry, InteractionEntry, Origin};
 use proto_events::command_document::Ask;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -211,10 +210,13 @@ fn retry(folder: &mut Folder, position: LogPosition, repaired: Option<&Path>) ->
     let origin =
         Origin { name: "quarantine", feed_sequence: position.0, tenant: Some(tenant), clock: ClockCorrection::History };
     let entry = decoder(folder, Some(tenant)).decode(&bytes, origin, quarantine.received_at)?;
-    if let Entry::Rejected(rejected) = &entry {
-        bail!(still_faulty(position, rejected.facts.path.as_str(), rejected.facts.message_text.as_str()));
+    match entry {
+        Entry::Interaction(entry) => release(folder, position, Some(entry)),
+        Entry::Rejected(rejected) => {
+            let facts = &rejected.facts;
+            bail!(still_faulty(position, facts.path.as_str(), facts.message_text.as_str()))
+        }
     }
-    release(folder, position, Some(entry))
 }
 
 fn still_faulty(position: LogPosition, path: &str, message: &str) -> String {
@@ -223,21 +225,15 @@ fn still_faulty(position: LogPosition, path: &str, message: &str) -> String {
 }
 
 /// Takes a quarantined input out, with the entry that it is after all.
-fn release(folder: &mut Folder, position: LogPosition, entry: Option<Entry>) -> anyhow::Result<Row<Told>> {
-    let outcome = folder.engine.release(position, folder.settings.operator.as_str().into(), entry)?;
-    let mut answer = Answer {
-        position: folder.engine.head().position,
-        visitor: VisitorId(0),
-        at: folder.settings.clock.now(),
-        events: Vec::new(),
-        leads: Vec::new(),
-        repeated: false,
-    };
-    if let Some(Outcome::Recorded(at) | Outcome::Duplicate(at) | Outcome::Conflict(at)) = outcome {
-        answer.position = at;
-        answer.events = folder.engine.read_entry(at)?.facts.events;
-    }
-    answered(folder, &answer)
+fn release(
+    folder: &mut Folder,
+    position: LogPosition,
+    taken: Option<Box<InteractionEntry>>,
+) -> anyhow::Result<Row<Told>> {
+    let operator = folder.settings.operator.as_str().into();
+    let answer = folder.engine.release(Release { position, operator, taken, key: None })?;
+    // About an input, not about a lead: as a service answers.
+    answered(folder, &Answer { leads: Vec::new(), ..answer })
 }
 
 fn ask_to_retry(server: &Server, position: LogPosition, repaired: Option<&Path>) -> anyhow::Result<Row<Told>> {

@@ -2,13 +2,14 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpStream};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use jetstream::{Connection, LEADFOLD_IN, Outgoing, Publisher, StreamSettings, provision};
 use nats_testbed::NatsServer;
 use proto_events::stored::kind;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::check::check;
 use crate::support::load::{SUBJECT, Traffic, last_event, message};
@@ -59,6 +60,35 @@ async fn an_event_sent_again_within_the_servers_memory_or_behind_it_is_recorded_
     ];
     assert_eq!(found, expected);
     check(&site, &server, &[]).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_policy_that_is_sent_again_is_adopted_once_also_after_another_one() -> Result<()> {
+    let (server, site) = (NatsServer::start()?, Site::with_policy()?);
+    let connection = stream::connect(&server.url()).await?;
+    provision(&connection, &StreamSettings::incoming()).await?;
+    let policy =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/shop/policy.toml"))?;
+    let adoption = |number: u32| {
+        let document = format!("{policy}\n# {number}\n");
+        let command =
+            json!({ "id": format!("p-{number}"), "operator": "olga", "command": "adopt_policy", "document": document });
+        Outgoing { subject: "leadfold.cmd.acme".into(), payload: command.to_string().into(), ..Outgoing::default() }
+    };
+    for round in 0..2 {
+        for number in [1, 2, 1] {
+            publish(&connection, adoption(number)).await?;
+        }
+        let mut serving = site.serve(&server.url())?;
+        let http = serving.http().await?;
+        http.settled(&last_event(site.clock())).await?;
+        let versions = http.get("/v1/policy/versions").await?.body;
+        assert_eq!(versions["items"].as_array().map(Vec::len), Some(3), "round {round}: {versions}");
+        serving.kill()?;
+    }
+    let found = site.log()?.iter().filter(|it| it.is_input()).map(|it| (it.feed_sequence, it.kind)).collect::<Vec<_>>();
+    assert_eq!(found, [(1, kind::KEYED_POLICY), (2, kind::KEYED_POLICY), (4, kind::INTERACTION)]);
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -47,6 +47,68 @@ fn a_command_under_a_known_key_is_answered_as_the_first_was() {
     assert_eq!(service.client().get(&lead).ok(200)["notes"].as_array().map(Vec::len), Some(2));
 }
 
+fn put_policy(client: &Client, key: &str, policy: &str) -> Answer {
+    let put = client.request(Method::PUT, "/v1/policy").header("content-type", "application/toml");
+    client.send(put.header("idempotency-key", key).body(policy.to_owned()))
+}
+
+#[test]
+fn a_policy_under_a_known_key_is_not_adopted_again() {
+    let site = Site::shop();
+    let service = site.serve();
+    let client = service.client();
+    let lasting = |days: u32| shop_policy().replace("close_after = \"7d\"", &format!("close_after = \"{days}d\""));
+    let first = put_policy(&client, "key-1", &lasting(8)).ok(200);
+    assert_eq!(first["repeated"], false);
+    put_policy(&client, "key-2", &lasting(9)).ok(200);
+    let check = |client: &Client| {
+        let again = put_policy(client, "key-1", &lasting(8)).ok(200);
+        assert_eq!((&again["repeated"], &again["position"]), (&json!(true), &first["position"]));
+        put_policy(client, "key-1", &lasting(10)).problem(409, "key-reused");
+        let shown = client.get("/v1/policy");
+        assert_eq!((shown.text(), shown.text_of("etag")), (lasting(9), Some("\"3\"")));
+    };
+    check(&client);
+    service.kill();
+    check(&site.serve().client());
+}
+
+#[test]
+fn a_quarantined_input_is_released_once_under_a_key() {
+    let site = Site::shop();
+    let service = site.serve();
+    let client = service.client();
+    let mut positions = ["one", "two"].into_iter().map(|id| {
+        let mut event = Event::page(id, "device").json();
+        event["data"]["channel"] = json!(7);
+        client.publish(&event)["position"].clone()
+    });
+    let (first, second) = (positions.next().unwrap(), positions.next().unwrap());
+    let repaired = json!({ "event": Event::page("one", "device").json() });
+    let retry = |client: &Client, body: &Value| {
+        with(client, &format!("/v1/quarantine/{first}/retry"), ("idempotency-key", "key-1"), body)
+    };
+    let discard = |client: &Client, position: &Value| {
+        with(client, &format!("/v1/quarantine/{position}/discard"), ("idempotency-key", "key-2"), &json!({}))
+    };
+    let (retried, discarded) = (retry(&client, &repaired).ok(200), discard(&client, &second).ok(200));
+    assert!(retried["events"].as_array().is_some_and(|events| !events.is_empty()), "{retried}");
+    let check = |client: &Client| {
+        for (mut again, first) in
+            [(retry(client, &repaired).ok(200), &retried), (discard(client, &second).ok(200), &discarded)]
+        {
+            assert_eq!((&again["repeated"], &first["repeated"]), (&json!(true), &json!(false)));
+            again["repeated"] = json!(false);
+            assert_eq!(&again, first);
+        }
+        retry(client, &json!({})).problem(409, "key-reused");
+        discard(client, &first).problem(409, "key-reused");
+    };
+    check(&client);
+    service.kill();
+    check(&site.serve().client());
+}
+
 #[test]
 fn a_command_for_another_version_is_refused() {
     let (_site, service, lead) = one_lead();

@@ -29,7 +29,13 @@ impl Entry {
     pub(crate) const fn is_input(&self) -> bool {
         matches!(
             self.kind,
-            kind::INTERACTION | kind::COMMAND | kind::QUARANTINED | kind::CONFLICT | kind::KEYED_COMMAND
+            kind::INTERACTION
+                | kind::COMMAND
+                | kind::QUARANTINED
+                | kind::CONFLICT
+                | kind::KEYED_COMMAND
+                | kind::KEYED_POLICY
+                | kind::KEYED_RELEASE
         )
     }
 }
