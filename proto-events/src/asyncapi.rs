@@ -48,7 +48,7 @@ fn channels() -> Value {
         "commands": {
             "address": "leadfold.cmd.{tenant}",
             "title": "Commands",
-            "description": "Stream LEADFOLD_IN. At least once: a second command with the same id is not decided again.",
+            "description": "Stream LEADFOLD_IN. At least once: a second command with the same id is not decided again, nor a policy adopted or a quarantined input released again.",
             "parameters": { "tenant": tenant },
             "messages": { "command": { "$ref": "#/components/messages/command" } }
         },
@@ -119,7 +119,10 @@ fn messages() -> Value {
             "contentType": "application/cloudevents+json",
             "headers": {
                 "type": "object",
-                "properties": { "Nats-Msg-Id": { "type": "string", "description": "The same each time that the event is sent." } }
+                "properties": {
+                    "Nats-Msg-Id": { "type": "string", "description": "The same each time that the event is sent." },
+                    "traceparent": { "type": "string", "description": "W3C Trace Context: the span of the publication." }
+                }
             },
             "payload": lead_event_envelope()
         }

@@ -45,6 +45,7 @@ mod linger;
 
 mod router;
 
+pub use observe::current_trace;
 pub use options::ApiOptions;
 pub use problem::{Problem, ProblemBody};
 pub use router::{description, router};

@@ -13,12 +13,15 @@ use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
+use trace_context::TraceContext;
+use tracing::{Instrument, Span};
 
 use self::cursor_keeper::CursorKeeper;
 use crate::back_off::BackOff;
 use crate::cursor::{CursorError, CursorStore};
 use crate::destination::{DeliveryError, Destination, Retry};
 use crate::filter::{EventFilter, UnknownEvent};
+use crate::outgoing::OutgoingEvent;
 use crate::page::{Page, Source, TenantNames};
 
 /// How long a thread waits for new records before it looks whether the worker is still wanted.
@@ -277,8 +280,11 @@ impl<D: Destination> Delivery<D> {
         while !rest.is_empty() {
             let most = self.destination.batch_events_max().clamp(1, rest.len());
             let (batch, behind) = rest.split_at(most);
-            match self.destination.deliver(batch).await {
+            let trace = TraceContext::root();
+            let span = self.span(batch, &trace);
+            match self.destination.deliver(batch, &trace).instrument(span.clone()).await {
                 Ok(()) => {
+                    span.in_scope(|| tracing::debug!(events = batch.len(), "delivered"));
                     self.arrived(batch.len());
                     rest = behind;
                     if let Some(next) = rest.first() {
@@ -287,7 +293,7 @@ impl<D: Destination> Delivery<D> {
                     }
                 }
                 Err(error) => {
-                    if let Some(ended) = self.failed(error).await {
+                    if let Some(ended) = self.failed(error).instrument(span).await {
                         return Some(ended);
                     }
                 }
@@ -295,6 +301,19 @@ impl<D: Destination> Delivery<D> {
         }
         self.advance(page.through);
         None
+    }
+
+    /// The span of one call of the destination: its log lines name the trace that the events go out with.
+    fn span(&self, batch: &[OutgoingEvent], trace: &TraceContext) -> Span {
+        let position = |event: Option<&OutgoingEvent>| event.map(|event| event.position.0);
+        tracing::info_span!(
+            "delivery",
+            destination = %self.source.destination,
+            position = position(batch.first()),
+            last_position = position(batch.last()),
+            trace_id = trace.trace_id(),
+            span_id = trace.span_id(),
+        )
     }
 
     fn arrived(&mut self, events: usize) {

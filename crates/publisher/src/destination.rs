@@ -4,6 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use thiserror::Error;
+use trace_context::TraceContext;
 
 use crate::outgoing::OutgoingEvent;
 
@@ -17,7 +18,13 @@ pub trait Destination: Send {
 
     /// Sends the events in order. On `Ok` all of them are there for good. Dropping the future gives up; the events may
     /// be there then, and are sent again later with the same ids.
-    fn deliver(&mut self, batch: &[OutgoingEvent]) -> impl Future<Output = Result<(), DeliveryError>> + Send;
+    ///
+    /// `trace` is the span of this call, for the destination to pass on.
+    fn deliver(
+        &mut self,
+        batch: &[OutgoingEvent],
+        trace: &TraceContext,
+    ) -> impl Future<Output = Result<(), DeliveryError>> + Send;
 }
 
 /// When to try again.

@@ -6,6 +6,7 @@
 //! webhook-id: <the event's id>          the same each time that the event is sent
 //! webhook-timestamp: <seconds>          when this attempt was made
 //! webhook-signature: v1,<base64> …      HMAC-SHA256 over "<id>.<timestamp>.<body>", one for each secret
+//! traceparent: 00-<trace>-<span>-01     this attempt, as its log lines name it (W3C Trace Context)
 //! ```
 
 mod address;
@@ -20,6 +21,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, Url};
 use thiserror::Error;
+use trace_context::{TRACEPARENT, TraceContext};
 
 pub use self::signature::{BadSecret, WebhookSecret};
 
@@ -31,6 +33,7 @@ use crate::outgoing::OutgoingEvent;
 const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
+const TRACE: HeaderName = HeaderName::from_static(TRACEPARENT);
 /// How long a request may take, from connecting to the end of the answer. The specification advises 15 to 30 s.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 /// Of a longer answer the rest isn't read, and the connection is closed.
@@ -128,8 +131,10 @@ impl Webhook {
         Ok(Self { client, url, secrets })
     }
 
-    async fn send(&self, event: &OutgoingEvent) -> Result<(), DeliveryError> {
-        let headers = self.headers(event, now())?;
+    async fn send(&self, event: &OutgoingEvent, trace: &TraceContext) -> Result<(), DeliveryError> {
+        let mut headers = self.headers(event, now())?;
+        // Hex and dashes always make a header.
+        headers.extend(HeaderValue::try_from(trace.traceparent()).ok().map(|value| (TRACE, value)));
         let request = self.client.post(self.url.clone()).headers(headers).body(event.body.clone());
         let response = request.send().await.map_err(|error| DeliveryError {
             retry: Retry::BackOff,
@@ -164,9 +169,9 @@ impl Destination for Webhook {
         1
     }
 
-    async fn deliver(&mut self, batch: &[OutgoingEvent]) -> Result<(), DeliveryError> {
+    async fn deliver(&mut self, batch: &[OutgoingEvent], trace: &TraceContext) -> Result<(), DeliveryError> {
         for event in batch {
-            self.send(event).await?;
+            self.send(event, trace).await?;
         }
         Ok(())
     }

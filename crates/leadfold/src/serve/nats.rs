@@ -1,6 +1,7 @@
 //! The JetStream feed of a service: messages in, requests through it, answers back to whoever sent them.
 
 mod inlet;
+mod traces;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -19,6 +20,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use inlet::JetStreamInlet;
+use traces::Traced;
 
 use crate::cli::NatsArgs;
 
@@ -206,10 +208,11 @@ impl FeedSink for Intake {
         let FeedBatch { messages, mark, .. } = batch;
         // Looked at before the messages are handed on: whoever waits for one of them is here by now or never.
         let awaited = if self.waiting.is_empty() { Vec::new() } else { awaited(&messages, &self.waiting) };
+        let traced = Traced::of(&messages);
         let inputs = messages.into_iter().map(input).collect();
         let receipts = self.service.feed(inputs, (WATERMARK.to_owned(), mark.to_bytes())).await?;
-        if !awaited.is_empty() {
-            tokio::spawn(answer(awaited, receipts));
+        if !awaited.is_empty() || !traced.is_empty() {
+            tokio::spawn(answer(awaited, traced, receipts));
         }
         Ok(())
     }
@@ -222,8 +225,9 @@ fn awaited(messages: &[Message], waiting: &Waiting) -> Awaited {
     requests.filter_map(|(place, message)| Some((place, waiting.take(message.headers.get(REQUEST_HEADER)?)?))).collect()
 }
 
-async fn answer(awaited: Awaited, receipts: oneshot::Receiver<Vec<Receipt>>) {
+async fn answer(awaited: Awaited, traced: Traced, receipts: oneshot::Receiver<Vec<Receipt>>) {
     let Ok(receipts) = receipts.await else { return };
+    traced.tell(&receipts);
     let mut awaited = awaited.into_iter().peekable();
     for (place, receipt) in receipts.into_iter().enumerate() {
         if let Some((_, waiting)) = awaited.next_if(|(of, _)| *of == place) {

@@ -15,6 +15,7 @@ use publisher::{
 use serde::Deserialize;
 use service::ServiceHandle;
 use tokio_util::sync::CancellationToken;
+use trace_context::{TRACEPARENT, TraceContext};
 
 use crate::failure::UsageError;
 use crate::serve::nats::LateNats;
@@ -167,7 +168,7 @@ struct StreamDestination {
 }
 
 impl Destination for StreamDestination {
-    async fn deliver(&mut self, batch: &[OutgoingEvent]) -> Result<(), DeliveryError> {
+    async fn deliver(&mut self, batch: &[OutgoingEvent], trace: &TraceContext) -> Result<(), DeliveryError> {
         let publisher = loop {
             match self.nats.get() {
                 Some(nats) => break nats.publisher(),
@@ -176,24 +177,31 @@ impl Destination for StreamDestination {
         };
         // A server that is away is no failure to back off from: events go out as soon as it is back.
         publisher.connected().await;
-        publish_in_order(&publisher, batch).await.map_err(|error| failed(&error))
+        publish_in_order(&publisher, batch, &trace.traceparent()).await.map_err(|error| failed(&error))
     }
 }
 
-async fn publish_in_order(publisher: &Publisher, batch: &[OutgoingEvent]) -> Result<(), PublishError> {
-    let published = publisher.publish_chain(batch.iter().map(message).collect()).await;
+/// Publishes a batch, all of which leaves in one span.
+async fn publish_in_order(
+    publisher: &Publisher,
+    batch: &[OutgoingEvent],
+    traceparent: &str,
+) -> Result<(), PublishError> {
+    let messages = || batch.iter().map(|event| message(event, traceparent)).collect::<Vec<_>>();
+    let published = publisher.publish_chain(messages()).await;
     if let Err(PublishError::Refused { .. }) = published {
         // Somebody else has published meanwhile, or the server no longer knows what was last: one at a time then.
-        let published = publisher.publish_many(batch.iter().map(message), 1).await;
+        let published = publisher.publish_many(messages(), 1).await;
         return published.into_iter().try_for_each(|published| published.map(|_| ()));
     }
     published
 }
 
-fn message(event: &OutgoingEvent) -> Outgoing {
+fn message(event: &OutgoingEvent, traceparent: &str) -> Outgoing {
+    let content_type = ("content-type", "application/cloudevents+json");
     Outgoing {
         subject: event.nats_subject(),
-        headers: [("content-type", "application/cloudevents+json")].into_iter().collect::<Headers>(),
+        headers: [content_type, (TRACEPARENT, traceparent)].into_iter().collect::<Headers>(),
         payload: event.body.clone(),
         message_id: Some(event.nats_message_id()),
     }

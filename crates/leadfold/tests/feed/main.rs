@@ -16,3 +16,4 @@ mod proxy;
 mod requests;
 mod storage;
 mod support;
+mod traces;

@@ -13,6 +13,7 @@ use publisher::{
 };
 use tempfile::TempDir;
 use tokio::time::Instant;
+use trace_context::TraceContext;
 
 /// Milliseconds of 2023-11-14T22:13:20Z.
 pub(crate) const OCCURRED_AT: i64 = 1_700_000_000_000;
@@ -156,7 +157,7 @@ impl Destination for Notebook {
         self.batch_max.unwrap_or(256)
     }
 
-    async fn deliver(&mut self, batch: &[OutgoingEvent]) -> Result<(), DeliveryError> {
+    async fn deliver(&mut self, batch: &[OutgoingEvent], _: &TraceContext) -> Result<(), DeliveryError> {
         self.asked_at.lock().unwrap().push(Instant::now());
         let then = self.plan.lock().unwrap().pop_front().unwrap_or(Then::Take);
         if let Then::Fail(retry) = then {

@@ -1,5 +1,6 @@
 //! Webhooks, against a real server.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use publisher::{
 use serde_json::Value;
 use sha2::Sha256;
 use tokio_util::sync::CancellationToken;
+use trace_context::TraceContext;
 
 use crate::receiver::{Receiver, Request};
 use crate::story::{Place, header, note, shop_log};
@@ -37,7 +39,7 @@ fn an_event() -> Vec<OutgoingEvent> {
 }
 
 async fn refusal(webhook: &mut Webhook) -> DeliveryError {
-    webhook.deliver(&an_event()).await.unwrap_err()
+    webhook.deliver(&an_event(), &TraceContext::root()).await.unwrap_err()
 }
 
 fn ids(requests: &[Request]) -> Vec<&str> {
@@ -88,6 +90,9 @@ async fn an_event_that_was_not_taken_comes_again_under_its_id_before_any_other()
     let requests = receiver.requests(expected.len() + 2).await;
     let again = [&expected[..2], &expected[1..2], &expected[1..]].concat();
     assert_eq!(ids(&requests), again);
+    let trace = |request: &Request| TraceContext::read(&request.headers["traceparent"], None).unwrap().trace_id();
+    let traces: BTreeSet<String> = requests.iter().map(trace).collect();
+    assert_eq!(traces.len(), requests.len(), "each attempt is a trace of its own");
     assert_eq!(requests[1].body, requests[3].body);
     running.abort();
 }
@@ -145,7 +150,7 @@ async fn private_addresses_are_called_only_where_that_is_allowed() {
     let error = refusal(&mut Webhook::new(public(&by_name)).unwrap()).await;
     assert!(error.reason.contains("no public address"), "{error}");
     assert_eq!(*receiver.connections.lock().unwrap(), 0);
-    webhook(&receiver).deliver(&an_event()).await.unwrap();
+    webhook(&receiver).deliver(&an_event(), &TraceContext::root()).await.unwrap();
 }
 
 #[test]

@@ -8,6 +8,7 @@ use http_api::Inlet;
 use jetstream::{Headers, Outgoing, PublishError, Subject};
 use service::{Form, RawInput, Receipt, ServiceError};
 use tokio::sync::oneshot;
+use trace_context::TraceContext;
 use uuid::Uuid;
 
 use super::{LateNats, REQUEST_HEADER, Waiting};
@@ -74,12 +75,13 @@ impl JetStreamInlet {
     async fn through_the_feed(&self, inputs: Vec<RawInput>) -> Result<Vec<Receipt>, ServiceError> {
         let unconnected = || ServiceError::Unpublished { reason: "the feed is not connected yet".to_owned() };
         let publisher = self.nats.get().ok_or_else(unconnected)?.publisher();
+        let trace = http_api::current_trace();
         let mut expected = Vec::with_capacity(inputs.len());
         let mut messages = Vec::with_capacity(inputs.len());
         for input in inputs {
             let request = Uuid::new_v4().to_string();
             let receipt = self.waiting.add(request.clone());
-            messages.push(message(input, &request)?);
+            messages.push(message(input, &request, trace.as_ref())?);
             expected.push(Expected { request, waiting: self.waiting.clone(), receipt });
         }
         for published in publisher.publish_many(messages, WINDOW).await {
@@ -103,8 +105,8 @@ impl Inlet for JetStreamInlet {
     }
 }
 
-/// The message that carries an input through the feed.
-fn message(input: RawInput, request: &str) -> Result<Outgoing, ServiceError> {
+/// The message that carries an input, and the trace of its request, through the feed.
+fn message(input: RawInput, request: &str, trace: Option<&TraceContext>) -> Result<Outgoing, ServiceError> {
     let tenant = input.tenant.as_deref().unwrap_or_default();
     let subject = match &input.form {
         Form::Command => Subject::Command { tenant },
@@ -113,6 +115,8 @@ fn message(input: RawInput, request: &str) -> Result<Outgoing, ServiceError> {
     let subject = subject.to_published();
     let subject = subject.map_err(|error| ServiceError::Unpublished { reason: error.to_string() })?;
     let mut headers = vec![(REQUEST_HEADER.to_owned(), request.to_owned())];
+    let of_trace = trace.into_iter().flat_map(TraceContext::headers);
+    headers.extend(of_trace.map(|(name, value)| (name.to_owned(), value)));
     match input.form {
         Form::Command => headers.push((CONTENT_TYPE.to_owned(), "application/json".to_owned())),
         Form::Segment(call) => {

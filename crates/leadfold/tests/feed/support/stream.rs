@@ -19,6 +19,8 @@ pub(crate) struct Stored {
     pub(crate) subject: String,
     pub(crate) message_id: Option<String>,
     pub(crate) payload: Bytes,
+    pub(crate) traceparent: Option<String>,
+    pub(crate) tracestate: Option<String>,
 }
 
 pub(crate) async fn admin(url: &str) -> Result<Admin> {
@@ -46,12 +48,14 @@ pub(crate) async fn read_all(admin: &Admin, name: &str) -> Result<Vec<Stored>> {
                 let message = message.map_err(|error| anyhow::anyhow!(error))?;
                 let info = message.info().map_err(|error| anyhow::anyhow!(error))?;
                 let headers = message.headers.as_ref();
-                let message_id = headers.and_then(|it| it.get("Nats-Msg-Id")).map(|id| id.as_str().to_owned());
+                let header = |name| headers.and_then(|it| it.get(name)).map(|value| value.as_str().to_owned());
                 found.push(Stored {
                     sequence: info.stream_sequence,
                     subject: message.subject.to_string(),
-                    message_id,
+                    message_id: header("Nats-Msg-Id"),
                     payload: message.payload.clone(),
+                    traceparent: header("traceparent"),
+                    tracestate: header("tracestate"),
                 });
             }
         }
