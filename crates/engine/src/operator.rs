@@ -1,6 +1,6 @@
 //! What operators ask for: decided like any other input, answered once it is durable.
 
-use event_log::{LogPosition, Record};
+use event_log::LogPosition;
 use lead_domain::command::{Adoption, RecordedInteraction};
 use lead_domain::{
     Command, Event, Input, InteractionId, Lead, LeadId, Name, OrderKey, TenantId, Time, VisitorId, decide,
@@ -11,7 +11,7 @@ use proto_events::stored::{Facts, InputFacts, Personal, RequestKey, StoredComman
 use crate::batch::{Pending, visitor_key_number};
 use crate::engine::Engine;
 use crate::error::EngineError;
-use crate::timeline::TimelineQuery;
+use crate::timeline::{TimelineQuery, facts_at};
 
 /// An operator's request.
 #[derive(Clone, Debug)]
@@ -130,17 +130,13 @@ impl Engine {
     /// # Errors
     /// [`EngineError::UnknownInteraction`].
     pub fn recorded(&self, tenant: TenantId, id: InteractionId) -> Result<(RecordedInteraction, Facts), EngineError> {
-        let position = LogPosition(id.0);
         let unknown = EngineError::UnknownInteraction { id };
-        let Some(bytes) = self.parts.log.get(position)? else { return Err(unknown) };
-        let record = Record::read(&bytes).map_err(|fault| event_log::LogError::Damaged { position, fault })?;
-        let facts = proto_events::stored::decode_facts(record.header.codec, record.facts)
-            .map_err(|source| EngineError::Record { position, source })?;
-        if record.header.tenant != tenant.0 || !matches!(facts.input, InputFacts::Interaction(_)) {
+        let Some((header, facts)) = facts_at(&*self.parts.log, LogPosition(id.0))? else { return Err(unknown) };
+        if header.tenant != tenant.0 || !matches!(facts.input, InputFacts::Interaction(_)) {
             return Err(unknown);
         }
-        let occurred_at = Time::from_millis(record.header.occurred_at);
-        Ok((RecordedInteraction { id, occurred_at, visitor: VisitorId(record.header.visitor) }, facts))
+        let occurred_at = Time::from_millis(header.occurred_at);
+        Ok((RecordedInteraction { id, occurred_at, visitor: VisitorId(header.visitor) }, facts))
     }
 
     /// The command that adopts an orphan.

@@ -7,12 +7,13 @@
 use event_log::{LogPosition, Table};
 use feed::InteractionEntry;
 use lead_domain::{Name, TenantId, Time};
-use proto_events::stored::{InputFacts, Personal, Quarantined, Released, RequestKey};
+use proto_events::stored::{InputFacts, Quarantined, Released, RequestKey};
 
-use crate::batch::Pending;
+use crate::batch::{DecidedRecord, Pending};
 use crate::engine::{Engine, Outcome};
 use crate::error::EngineError;
 use crate::operator::{Answer, Origin};
+use crate::options::Parts;
 
 /// Whether an input is still in quarantine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +22,15 @@ pub enum QuarantineState {
     Held,
     /// It was taken after all, or discarded; the record says so.
     Released(LogPosition),
+}
+
+/// What the table says of an input that could not be taken; the rest stands in its record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuarantineMark {
+    /// Its record.
+    pub position: LogPosition,
+    /// Whether it still waits.
+    pub state: QuarantineState,
 }
 
 /// One input that could not be taken.
@@ -69,16 +79,21 @@ impl Engine {
     /// # Errors
     /// When the storage fails.
     pub fn quarantine(&mut self, after: LogPosition, limit: usize) -> Result<Vec<Quarantine>, EngineError> {
+        let marks = self.quarantine_marks(after, limit)?;
+        marks.into_iter().map(|mark| self.parts.quarantined(mark)).collect()
+    }
+
+    /// The same without their records, which [`Parts::quarantined`] reads.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn quarantine_marks(&mut self, after: LogPosition, limit: usize) -> Result<Vec<QuarantineMark>, EngineError> {
         // Rows of this session become visible with a write-back; listing is rare enough to afford one.
         if self.unwritten > 0 {
             self.write_back()?;
         }
         let rows = self.parts.tables.scan(Table::Quarantine, &after.next().to_key(), &[], limit)?;
-        let position = |(key, _): (Vec<u8>, Vec<u8>)| key.try_into().ok().map(u64::from_be_bytes).map(LogPosition);
-        let positions = rows.into_iter().map(position);
-        positions
-            .map(|position| self.quarantined(position.ok_or(EngineError::Row { table: Table::Quarantine.name() })?))
-            .collect()
+        rows.into_iter().map(|(key, by)| Ok(mark(LogPosition(number(key)?), number(by)?))).collect()
     }
 
     /// One input that could not be taken.
@@ -86,24 +101,16 @@ impl Engine {
     /// # Errors
     /// [`EngineError::NotQuarantined`] when none stands there.
     pub fn quarantined(&self, position: LogPosition) -> Result<Quarantine, EngineError> {
+        Quarantine::of(self.quarantine_mark(position)?, self.decided_at(position)?)
+    }
+
+    /// The same without its record, which [`Parts::quarantined`] reads.
+    ///
+    /// # Errors
+    /// [`EngineError::NotQuarantined`] when none stands there.
+    pub fn quarantine_mark(&self, position: LogPosition) -> Result<QuarantineMark, EngineError> {
         let row = self.library.row(Table::Quarantine, &position.to_key())?;
-        let row = row.ok_or(EngineError::NotQuarantined { position })?;
-        let by = row.try_into().map(u64::from_be_bytes);
-        let by = by.map_err(|_| EngineError::Row { table: Table::Quarantine.name() })?;
-        let record = self.decided_at(position)?;
-        let InputFacts::Quarantined(reason) = record.facts.input else {
-            return Err(EngineError::NotQuarantined { position });
-        };
-        let personal = record.personal.unwrap_or_else(Personal::default);
-        Ok(Quarantine {
-            position,
-            tenant: record.tenant,
-            received_at: record.received_at,
-            reason,
-            bytes: personal.bytes,
-            kept: personal.note.map(|note| note.as_str().to_owned()),
-            state: if by == 0 { QuarantineState::Held } else { QuarantineState::Released(LogPosition(by)) },
-        })
+        Ok(mark(position, number(row.ok_or(EngineError::NotQuarantined { position })?)?))
     }
 
     /// Ends a quarantine: takes the repaired input, or discards it. Durable on return; both become true together.
@@ -146,4 +153,43 @@ impl Engine {
         self.remember_request(key, released);
         self.led_to(released)
     }
+}
+
+impl Parts {
+    /// The input that a mark is about, as its record has it. The record must be durable.
+    ///
+    /// # Errors
+    /// When the log or the keys fail.
+    pub fn quarantined(&self, mark: QuarantineMark) -> Result<Quarantine, EngineError> {
+        Quarantine::of(mark, self.entry(mark.position)?.into())
+    }
+}
+
+impl Quarantine {
+    fn of(mark: QuarantineMark, record: DecidedRecord) -> Result<Self, EngineError> {
+        let QuarantineMark { position, state } = mark;
+        let InputFacts::Quarantined(reason) = record.facts.input else {
+            return Err(EngineError::NotQuarantined { position });
+        };
+        let personal = record.personal.unwrap_or_default();
+        Ok(Self {
+            position,
+            tenant: record.tenant,
+            received_at: record.received_at,
+            reason,
+            bytes: personal.bytes,
+            kept: personal.note.map(|note| note.as_str().to_owned()),
+            state,
+        })
+    }
+}
+
+const fn mark(position: LogPosition, by: u64) -> QuarantineMark {
+    let state = if by == 0 { QuarantineState::Held } else { QuarantineState::Released(LogPosition(by)) };
+    QuarantineMark { position, state }
+}
+
+fn number(bytes: Vec<u8>) -> Result<u64, EngineError> {
+    let bytes = bytes.try_into().map_err(|_| EngineError::Row { table: Table::Quarantine.name() })?;
+    Ok(u64::from_be_bytes(bytes))
 }

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use event_log::{Header, LogError, LogPosition, Record};
+use event_log::{EventLog, Header, LogError, LogPosition, Record};
 use key_vault::KeySlot;
 use lead_domain::{Book, Event, LeadId, VisitorId};
 use proto_events::stored::{self, Facts, Personal};
 
 use crate::engine::Engine;
 use crate::error::EngineError;
+use crate::options::Parts;
 
 /// Which records to walk.
 #[derive(Clone, Copy, Debug)]
@@ -47,18 +48,47 @@ impl Engine {
         book.ok_or(EngineError::UnknownVisitor { visitor })
     }
 
+    /// The newest record of every stream that was ever the visitor's, itself and whoever merged into it: where
+    /// [`Parts::timeline`] begins. The log may not hold them yet.
+    ///
+    /// # Errors
+    /// When the tables fail.
+    pub fn stream_heads(&mut self, visitor: VisitorId) -> Result<Vec<LogPosition>, EngineError> {
+        self.library.load_visitors(vec![visitor])?;
+        Ok(self.library.heads(visitor))
+    }
+
     /// The visitor's records, newest first, with all streams that were ever theirs merged by position.
     ///
     /// # Errors
     /// When the log or the keys fail.
     pub fn timeline(&mut self, query: &TimelineQuery) -> Result<Vec<TimelineEntry>, EngineError> {
         self.flush()?;
-        self.library.load_visitors(vec![query.visitor])?;
-        let mut heads: BTreeSet<LogPosition> = self.library.heads(query.visitor).into_iter().collect();
+        let heads = self.stream_heads(query.visitor)?;
+        self.parts.timeline(heads, query)
+    }
+
+    /// Reads one record, with its personal part where that can be opened.
+    ///
+    /// # Errors
+    /// When the record is missing or damaged.
+    pub fn read_entry(&self, position: LogPosition) -> Result<TimelineEntry, EngineError> {
+        self.parts.entry(position)
+    }
+}
+
+/// Reading what is durable, from any thread: nothing here waits for decisions, and none waits for it.
+impl Parts {
+    /// The records of streams that end at `heads`, newest first, merged by position.
+    ///
+    /// # Errors
+    /// When the log or the keys fail, also when it doesn't hold one of `heads` yet.
+    pub fn timeline(&self, heads: Vec<LogPosition>, query: &TimelineQuery) -> Result<Vec<TimelineEntry>, EngineError> {
+        let mut heads: BTreeSet<LogPosition> = heads.into_iter().collect();
         heads.remove(&LogPosition::START);
         let mut entries = Vec::new();
         while let Some(position) = heads.pop_last() {
-            let entry = self.read_entry(position)?;
+            let entry = self.entry(position)?;
             if entry.header.previous > LogPosition::START {
                 heads.insert(entry.header.previous);
             }
@@ -73,29 +103,44 @@ impl Engine {
         Ok(entries)
     }
 
-    /// Reads one record, with its personal part where that can be opened.
+    /// One record, with its personal part where that can be opened.
     ///
     /// # Errors
     /// When the record is missing or damaged.
-    pub fn read_entry(&self, position: LogPosition) -> Result<TimelineEntry, EngineError> {
-        let bytes = self.parts.log.get(position)?.ok_or(LogError::Missing { position })?;
-        let record = Record::read(&bytes).map_err(|fault| LogError::Damaged { position, fault })?;
-        let facts = stored::decode_facts(record.header.codec, record.facts)
-            .map_err(|source| EngineError::Record { position, source })?;
+    pub fn entry(&self, position: LogPosition) -> Result<TimelineEntry, EngineError> {
+        let bytes = self.log.get(position)?.ok_or(LogError::Missing { position })?;
+        let (record, facts) = read(position, &bytes)?;
         Ok(TimelineEntry { header: record.header, facts, personal: self.open_personal(&record)? })
     }
 
     /// Opens a record's personal part; `None` where there is none or its key was destroyed.
-    pub(crate) fn open_personal(&self, record: &Record<'_>) -> Result<Option<Personal>, EngineError> {
+    fn open_personal(&self, record: &Record<'_>) -> Result<Option<Personal>, EngineError> {
         let position = record.header.position;
         if record.personal.is_empty() {
             return Ok(None);
         }
-        let KeySlot::Live(key) = self.parts.vault.get(record.header.key)? else { return Ok(None) };
+        let KeySlot::Live(key) = self.vault.get(record.header.key)? else { return Ok(None) };
         let opened = key.open(&record.chain.0, record.personal).map_err(|_| EngineError::Sealed { position })?;
         let personal = stored::decode_personal(record.header.codec, &opened);
         personal.map(Some).map_err(|source| EngineError::Record { position, source })
     }
+}
+
+/// What one record says without its personal part, which stays closed; `None` beyond the log's end.
+///
+/// # Errors
+/// When the record can't be read or is damaged.
+pub fn facts_at(log: &dyn EventLog, position: LogPosition) -> Result<Option<(Header, Facts)>, EngineError> {
+    let Some(bytes) = log.get(position)? else { return Ok(None) };
+    let (record, facts) = read(position, &bytes)?;
+    Ok(Some((record.header, facts)))
+}
+
+fn read(position: LogPosition, bytes: &[u8]) -> Result<(Record<'_>, Facts), EngineError> {
+    let record = Record::read(bytes).map_err(|fault| LogError::Damaged { position, fault })?;
+    let facts = stored::decode_facts(record.header.codec, record.facts)
+        .map_err(|source| EngineError::Record { position, source })?;
+    Ok((record, facts))
 }
 
 fn concerns(events: &[Event], lead: LeadId) -> bool {

@@ -6,9 +6,7 @@ use access::Permission;
 use axum::extract::{FromRequest, Request, State};
 use bytes::Bytes;
 use engine::Answer;
-use event_log::LogPosition;
 use http::{HeaderMap, StatusCode, header};
-use lead_domain::LeadId;
 use listing::LeadRow;
 use proto_events::command_document::CommandDocument;
 use proto_events::lead_event::{LeadEvent, rfc3339};
@@ -19,6 +17,7 @@ use uuid::Uuid;
 
 use crate::answer::At;
 use crate::caller::Caller;
+use crate::media::media_type;
 use crate::parameters::{ByOperator, Id, IfMatch, OfTenant, Once};
 use crate::problem::{BodyProblems, CommandProblems, CommonProblems, Problem};
 use crate::shown::shown_events;
@@ -52,26 +51,18 @@ impl Said {
     async fn of(request: Request, api: &Api, fields: Vec<(&'static str, String)>) -> Result<Self, Problem> {
         let headers = request.headers().clone();
         let body = Bytes::from_request(request, api).await?;
-        if !body.is_empty() && !is_json(&headers) {
+        if !body.is_empty() && media_type(&headers) != "application/json" {
             return Err(Problem::unsupported_media("Send application/json."));
         }
         Ok(Self { fields, headers, body })
     }
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    content_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
-}
-
-/// Carries a command out for a caller who may do it.
-async fn carry_out(api: &Api, caller: &Caller, needed: Permission, said: Said) -> Result<At<CommandAnswer>, Problem> {
-    caller.must(needed)?;
+/// Carries out what a request says, for a caller who may act.
+async fn carry_out(api: &Api, caller: &Caller, said: Said) -> Result<At<CommandAnswer>, Problem> {
+    caller.must(Permission::Act)?;
     let tenant = api.tenant(caller)?.name.to_string();
-    let document = document(caller, said)?;
-    let answer = submit(api, Some(tenant), &document).await?;
-    let lead = about(&document, &answer);
-    answered(api, caller, answer, lead).await
+    act(api, caller, Some(tenant), &document(caller, said)?).await
 }
 
 /// The document of a request.
@@ -87,12 +78,35 @@ fn document(caller: &Caller, said: Said) -> Result<CommandDocument, Problem> {
     CommandDocument::read_with(&body, &known).map_err(|faults| Problem::faults(&faults))
 }
 
-/// Sends a command in and waits until it is durable.
-pub(crate) async fn submit(
+/// Carries a command out, and answers with the lead that it is about, as it is now.
+pub(crate) async fn act(
     api: &Api,
+    caller: &Caller,
     tenant: Option<String>,
     document: &CommandDocument,
-) -> Result<Box<Answer>, Problem> {
+) -> Result<At<CommandAnswer>, Problem> {
+    let answer = submit(api, tenant, document).await?;
+    let lead = match answer.leads.first().map(|lead| lead.id) {
+        None => None,
+        Some(lead) => {
+            let tenant = api.tenant(caller)?.id;
+            api.wait(Some(answer.position.0)).await?;
+            api.service.read_listing(move |reader| reader.lead(tenant, lead)).await??.0
+        }
+    };
+    let version = lead.as_ref().map(|lead| lead.version);
+    let body = CommandAnswer {
+        position: answer.position.0,
+        at: rfc3339(answer.at),
+        repeated: answer.repeated,
+        events: shown_events(&answer.events),
+        lead,
+    };
+    Ok(At::new(answer.position, body).version(version))
+}
+
+/// Sends a command in and waits until it is durable.
+async fn submit(api: &Api, tenant: Option<String>, document: &CommandDocument) -> Result<Box<Answer>, Problem> {
     let input = RawInput {
         tenant: tenant.map(Into::into),
         origin: Cow::Borrowed("http"),
@@ -107,33 +121,6 @@ pub(crate) async fn submit(
         // A command that a feed could not read is kept; ours was read before it was sent.
         Some(Receipt::Event(_)) | None => Err(Problem::internal(&service::ServiceError::Failed)),
     }
-}
-
-/// The lead that a command is about: the one it names, or the one that it opened or filled.
-fn about(document: &CommandDocument, answer: &Answer) -> Option<LeadId> {
-    let _ = document;
-    answer.leads.first().map(|lead| lead.id)
-}
-
-async fn answered(
-    api: &Api,
-    caller: &Caller,
-    answer: Box<Answer>,
-    lead: Option<LeadId>,
-) -> Result<At<CommandAnswer>, Problem> {
-    let tenant = api.tenant(caller)?.id;
-    let row = match lead {
-        None => None,
-        Some(lead) => {
-            api.wait(Some(answer.position.0)).await?;
-            api.service.read_listing(move |reader| reader.lead(tenant, lead)).await??.0
-        }
-    };
-    let version = row.as_ref().map(|lead| lead.version);
-    let (position, at) = (answer.position, rfc3339(answer.at));
-    let events = shown_events(&answer.events);
-    let body = CommandAnswer { position: position.0, at, repeated: answer.repeated, events, lead: row };
-    Ok(At::new(position, body).version(version))
 }
 
 /// The key that the caller gave, or one of our own: then a repetition is another command.
@@ -197,7 +184,7 @@ macro_rules! command_route {
         ) -> Result<At<CommandAnswer>, Problem> {
             let fields = vec![("command", $command.to_owned()), ($field, id)];
             let said = Said::of(request, &api, fields).await?;
-            carry_out(&api, &caller, Permission::Act, said).await
+            carry_out(&api, &caller, said).await
         }
     };
 }
@@ -489,26 +476,5 @@ pub(crate) async fn open(
     request: Request,
 ) -> Result<At<CommandAnswer>, Problem> {
     let said = Said::of(request, &api, vec![("command", "open_lead".to_owned())]).await?;
-    Ok(carry_out(&api, &caller, Permission::Act, said).await?.status(StatusCode::CREATED))
-}
-
-/// What a command about no lead answers.
-pub(crate) fn bare(answer: &Answer) -> CommandAnswer {
-    CommandAnswer {
-        position: answer.position.0,
-        at: rfc3339(answer.at),
-        repeated: answer.repeated,
-        events: shown_events(&answer.events),
-        lead: None,
-    }
-}
-
-/// Carries a command out whose document the route has made.
-pub(crate) async fn carry_out_made(
-    api: &Api,
-    tenant: Option<String>,
-    document: &CommandDocument,
-) -> Result<At<CommandAnswer>, Problem> {
-    let answer = submit(api, tenant, document).await?;
-    Ok(At::new(LogPosition(answer.position.0), bare(&answer)))
+    Ok(carry_out(&api, &caller, said).await?.status(StatusCode::CREATED))
 }

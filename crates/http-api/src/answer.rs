@@ -4,6 +4,7 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use event_log::LogPosition;
 use http::{HeaderName, HeaderValue, StatusCode, header};
+use listing::Page;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -46,6 +47,14 @@ impl<T> At<T> {
     pub(crate) const fn version(mut self, version: Option<u32>) -> Self {
         self.version = version;
         self
+    }
+}
+
+impl<T> At<PageOf<T>> {
+    /// A page of the listing.
+    pub(crate) fn page(page: Page<T>) -> Self {
+        let Page { items, next_cursor, position, count } = page;
+        Self::new(position, PageOf { items, next_cursor, position: position.0, count })
     }
 }
 

@@ -7,8 +7,8 @@ use axum::extract::{FromRequest, RawQuery, State};
 use axum::response::IntoResponse;
 use axum::response::Response;
 use bytes::Bytes;
-use engine::Outcome;
-use event_log::LogPosition;
+use engine::{EngineError, Outcome, Parts};
+use event_log::{LogError, LogPosition};
 use http::{HeaderMap, StatusCode, header};
 use proto_events::cloud_event::{Fault, code};
 use proto_events::lead_event::LeadEvent;
@@ -18,9 +18,10 @@ use utoipa::ToSchema;
 
 use crate::answer::At;
 use crate::caller::Caller;
+use crate::media::media_type;
 use crate::parameters::OfTenant;
 use crate::problem::{BodyProblems, CommonProblems, Problem};
-use crate::shown::pairs;
+use crate::shown::{pairs, shown_events};
 use crate::state::Api;
 
 /// What became of the events of a request.
@@ -128,10 +129,8 @@ fn split(headers: &HeaderMap, body: Bytes, events_max: usize) -> Result<Vec<(For
     if headers.contains_key("ce-id") || headers.contains_key("ce-specversion") {
         return Ok(vec![(binary(headers), body)]);
     }
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let media = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let within = |part: &[u8]| body.slice_ref(part);
-    let parts: Vec<Bytes> = match media.as_str() {
+    let parts: Vec<Bytes> = match media_type(headers).as_str() {
         "application/cloudevents+json" | "application/json" => vec![body.clone()],
         "application/cloudevents-batch+json" => {
             let parts = feed::split_batch(&body, events_max).map_err(|fault| unsplit(fault, events_max))?;
@@ -205,14 +204,18 @@ fn result(receipt: &Receipt) -> EventResult {
 
 /// Adds what was decided about each event.
 async fn add_decided(api: &Api, results: &mut [EventResult]) -> Result<(), Problem> {
-    let positions: Vec<u64> = results.iter().map(|result| result.position).collect();
-    let read = move |engine: &mut engine::Engine| {
-        let read = |position: &u64| engine.read_entry(LogPosition(*position)).map(|entry| entry.facts.events);
-        positions.iter().map(read).collect::<Result<Vec<_>, _>>()
+    let positions: Vec<LogPosition> = results.iter().map(|result| LogPosition(result.position)).collect();
+    let last = positions.iter().copied().max().unwrap_or_default();
+    let read = move |parts: &Parts| {
+        let events = |position: &LogPosition| {
+            let found = engine::facts_at(&*parts.log, *position)?;
+            found.map(|(_, facts)| facts.events).ok_or(LogError::Missing { position: *position }.into())
+        };
+        positions.iter().map(events).collect::<Result<Vec<_>, EngineError>>()
     };
-    let decided = api.service.with_engine(read).await??;
+    let decided = api.service.read_records(last, read).await??;
     for (result, events) in results.iter_mut().zip(decided) {
-        result.events = Some(events.iter().map(LeadEvent::from).collect());
+        result.events = Some(shown_events(&events));
     }
     Ok(())
 }

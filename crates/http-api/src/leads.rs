@@ -76,12 +76,7 @@ pub(crate) async fn list(
         query.set(name, value)?;
     }
     api.wait(min_position).await?;
-    let page = api.service.read_listing(move |reader| reader.leads(&query)).await??;
-    let position = page.position;
-    Ok(At::new(
-        position,
-        PageOf { items: page.items, next_cursor: page.next_cursor, position: position.0, count: page.count },
-    ))
+    Ok(At::page(api.service.read_listing(move |reader| reader.leads(&query)).await??))
 }
 
 /// Show a lead
@@ -105,10 +100,7 @@ pub(crate) async fn show(
     caller.must(Permission::ReadLeads)?;
     let tenant = api.tenant(&caller)?;
     let id = lead_id(&id)?;
-    let mut pairs = pairs(query.as_deref())?;
-    let min_position = take_min_position(&mut pairs)?;
-    refuse_rest(&pairs)?;
-    api.wait(min_position).await?;
+    api.wait_as_asked(query.as_deref()).await?;
     let (lead, position) = api.service.read_listing(move |reader| reader.lead(tenant.id, id)).await??;
     let lead = lead.ok_or_else(|| Problem::not_found("lead"))?;
     let version = lead.version;
@@ -137,20 +129,19 @@ pub(crate) async fn timeline(
     caller.must(Permission::ReadLeads)?;
     let tenant = api.tenant(&caller)?;
     let id = lead_id(&id)?;
-    let page = timeline_page(&api, query.as_deref())?;
+    let page = timeline_place(&api, query.as_deref())?;
     let unknown = || Problem::not_found("lead");
-    let read = move |engine: &mut engine::Engine| {
+    let heads = move |engine: &mut engine::Engine| {
         let known = engine.book(tenant.id, id.visitor).is_ok_and(|book| book.lead(id).is_some());
-        known.then(|| {
-            engine.timeline(&TimelineQuery { visitor: id.visitor, lead: Some(id), limit: page.1 + 1, before: page.0 })
-        })
+        known.then(|| engine.stream_heads(id.visitor))
     };
-    let entries = api.service.with_engine(read).await?.ok_or_else(unknown)??;
-    Ok(page_of(&api, entries, page.1))
+    let heads = api.service.with_engine(heads).await?.ok_or_else(unknown)??;
+    let (before, limit) = page;
+    timeline_page(&api, heads, TimelineQuery { visitor: id.visitor, lead: Some(id), limit, before }).await
 }
 
 /// Where a timeline's page begins, and how long it is.
-pub(crate) fn timeline_page(api: &Api, query: Option<&str>) -> Result<(Option<LogPosition>, usize), Problem> {
+pub(crate) fn timeline_place(api: &Api, query: Option<&str>) -> Result<(Option<LogPosition>, usize), Problem> {
     let mut pairs = pairs(query)?;
     api.reached(take_min_position(&mut pairs)?)?;
     let before = position_cursor(&mut pairs)?;
@@ -159,14 +150,22 @@ pub(crate) fn timeline_page(api: &Api, query: Option<&str>) -> Result<(Option<Lo
     Ok((before, limit))
 }
 
-/// A page of at most `limit` of the entries; one more of them says that there is another page.
-pub(crate) fn page_of(api: &Api, mut entries: Vec<engine::TimelineEntry>, limit: usize) -> At<PageOf<TimelineRow>> {
-    let more = entries.len() > limit;
-    entries.truncate(limit);
+/// A page of the records of streams that end at `heads`.
+pub(crate) async fn timeline_page(
+    api: &Api,
+    heads: Vec<LogPosition>,
+    query: TimelineQuery,
+) -> Result<At<PageOf<TimelineRow>>, Problem> {
+    let last = heads.iter().copied().max().unwrap_or_default();
+    // One more of them says that there is another page.
+    let more = TimelineQuery { limit: query.limit + 1, ..query };
+    let mut entries = api.service.read_records(last, move |parts| parts.timeline(heads, &more)).await??;
+    let more = entries.len() > query.limit;
+    entries.truncate(query.limit);
     let last = entries.last().filter(|_| more).map(|entry| entry.header.position);
     let position = api.service.head();
     let items = entries.iter().map(timeline_row).collect();
-    At::new(position, PageOf { items, next_cursor: last.map(cursor_at), position: position.0, count: None })
+    Ok(At::new(position, PageOf { items, next_cursor: last.map(cursor_at), position: position.0, count: None }))
 }
 
 pub(crate) fn lead_id(text: &str) -> Result<LeadId, Problem> {

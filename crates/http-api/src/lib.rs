@@ -17,6 +17,8 @@ mod answer;
 
 mod parameters;
 
+mod media;
+
 mod events;
 
 mod segment;
@@ -48,6 +50,7 @@ mod router;
 pub use observe::current_trace;
 pub use options::ApiOptions;
 pub use problem::{Problem, ProblemBody};
+pub use quarantine::QuarantineRow;
 pub use router::{description, router};
 pub use shown::{TimelineRow, timeline_row};
-pub use state::{Api, Inlet, ReadyCheck, StopCheck};
+pub use state::{Api, Inlet, ReadyCheck, StopCheck, Taking};

@@ -43,10 +43,5 @@ pub(crate) async fn list(
         query.set(name, value)?;
     }
     api.wait(min_position).await?;
-    let page = api.service.read_listing(move |reader| reader.orphans(&query)).await??;
-    let position = page.position;
-    Ok(At::new(
-        position,
-        PageOf { items: page.items, next_cursor: page.next_cursor, position: position.0, count: page.count },
-    ))
+    Ok(At::page(api.service.read_listing(move |reader| reader.orphans(&query)).await??))
 }

@@ -11,9 +11,10 @@ use proto_events::lead_event::rfc3339;
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::acts::{CommandAnswer, carry_out_made, idempotency_key, if_match};
+use crate::acts::{CommandAnswer, act, idempotency_key, if_match};
 use crate::answer::{At, PageOf};
 use crate::caller::Caller;
+use crate::media::media_type;
 use crate::parameters::{IfMatch, OfTenant, Once};
 use crate::problem::{BodyProblems, CommandProblems, CommonProblems, Problem};
 use crate::shown::{pairs, refuse_rest, take};
@@ -97,7 +98,7 @@ pub(crate) struct PolicyText(String);
 pub(crate) async fn show(State(api): State<Api>, caller: Caller) -> Result<Response, Problem> {
     caller.must(Permission::ReadLeads)?;
     let tenant = api.tenant(&caller)?;
-    let (id, version) = (tenant.id, tenant.tenant.version);
+    let (id, version) = (tenant.id, tenant.version);
     let found = api.service.with_engine(move |engine| engine.policy_version(id, version)).await??;
     let policy = found.ok_or_else(|| Problem::not_found("policy"))?;
     let mut response = policy.document.into_response();
@@ -129,8 +130,7 @@ pub(crate) async fn adopt(
 ) -> Result<At<CommandAnswer>, Problem> {
     caller.must(Permission::Configure)?;
     let headers = request.headers().clone();
-    let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if !media.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/toml") {
+    if media_type(&headers) != "application/toml" {
         return Err(Problem::unsupported_media("Send application/toml."));
     }
     let body = Bytes::from_request(request, &api).await?;
@@ -149,7 +149,7 @@ pub(crate) async fn adopt(
         if_version,
         ask: Ask::AdoptPolicy { document },
     };
-    carry_out_made(&api, tenant, &document).await
+    act(&api, &caller, tenant, &document).await
 }
 
 /// List the versions of the policy
@@ -161,7 +161,7 @@ pub(crate) async fn adopt(
 pub(crate) async fn versions(State(api): State<Api>, caller: Caller) -> Result<At<PageOf<PolicyVersionRow>>, Problem> {
     caller.must(Permission::Audit)?;
     let tenant = api.tenant(&caller)?;
-    let (id, last) = (tenant.id, tenant.tenant.version);
+    let (id, last) = (tenant.id, tenant.version);
     let read = move |engine: &mut engine::Engine| {
         (1..=last)
             .rev()
@@ -195,7 +195,7 @@ pub(crate) async fn lead_types(
     caller.must(Permission::ReadLeads)?;
     let filter = LeadTypeFilter::of(query.as_deref())?;
     let tenant = api.tenant(&caller)?;
-    let policy = tenant.tenant.policy();
+    let policy = tenant.policy();
     let entry_points = || policy.skills.iter().chain(&policy.channels);
     let uses = |name: &str| -> Vec<String> {
         let using = entry_points().filter(|point| {

@@ -5,14 +5,15 @@ use axum::extract::{FromRequest, RawQuery, Request, State};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use engine::{Quarantine, QuarantineState};
+use engine::{Parts, Quarantine, QuarantineState};
 use event_log::LogPosition;
+use lead_domain::TenantId;
 use proto_events::command_document::CommandDocument;
 use proto_events::lead_event::rfc3339;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::acts::{CommandAnswer, carry_out_made, idempotency_key};
+use crate::acts::{CommandAnswer, act, idempotency_key};
 use crate::answer::{At, PageOf};
 use crate::caller::Caller;
 use crate::parameters::{AtLeast, Id, OfTenant, Once, Paged};
@@ -25,46 +26,57 @@ const LIMIT_DEFAULT: usize = 50;
 const LIMIT_MAX: usize = 500;
 
 /// An input that could not be taken.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct QuarantineRow {
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct QuarantineRow {
     /// Its position in the log.
-    id: u64,
+    pub id: u64,
     /// When it arrived.
     #[schema(format = DateTime)]
-    received_at: String,
+    pub received_at: String,
     /// Where it came from.
-    origin: String,
+    pub origin: String,
     /// A stable word for why, such as `missing_identifier`.
-    code: String,
+    pub code: String,
     /// Where in it, such as `data.email`.
-    path: String,
+    pub path: String,
     /// What would be right.
-    message: String,
+    pub message: String,
     /// `held`, or `released` when it was taken after all or set aside.
-    state: &'static str,
+    pub state: String,
     /// The record that released it.
-    released_by: Option<u64>,
+    pub released_by: Option<u64>,
     /// The bytes that were sent, in Base64, when one input is asked for; `null` when their key was destroyed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    bytes_base64: Option<String>,
+    pub bytes_base64: Option<String>,
 }
 
-fn row(quarantine: &Quarantine) -> QuarantineRow {
-    let reason = &quarantine.reason;
-    let (state, released_by) = match quarantine.state {
-        QuarantineState::Held => ("held", None),
-        QuarantineState::Released(by) => ("released", Some(by.0)),
-    };
-    QuarantineRow {
-        id: quarantine.position.0,
-        received_at: rfc3339(quarantine.received_at),
-        origin: reason.origin.as_str().to_owned(),
-        code: reason.code.as_str().to_owned(),
-        path: reason.path.as_str().to_owned(),
-        message: reason.message_text.as_str().to_owned(),
-        state,
-        released_by,
-        bytes_base64: None,
+impl QuarantineRow {
+    /// An input without its bytes, which may hold personal data.
+    #[must_use]
+    pub fn of(quarantine: &Quarantine) -> Self {
+        let reason = &quarantine.reason;
+        let (state, released_by) = match quarantine.state {
+            QuarantineState::Held => ("held", None),
+            QuarantineState::Released(by) => ("released", Some(by.0)),
+        };
+        Self {
+            id: quarantine.position.0,
+            received_at: rfc3339(quarantine.received_at),
+            origin: reason.origin.as_str().to_owned(),
+            code: reason.code.as_str().to_owned(),
+            path: reason.path.as_str().to_owned(),
+            message: reason.message_text.as_str().to_owned(),
+            state: state.to_owned(),
+            released_by,
+            bytes_base64: None,
+        }
+    }
+
+    /// The same with its bytes, as far as their key is there.
+    #[must_use]
+    pub fn whole(quarantine: &Quarantine) -> Self {
+        let bytes_base64 = quarantine.bytes.as_ref().map(|bytes| STANDARD.encode(bytes));
+        Self { bytes_base64, ..Self::of(quarantine) }
     }
 }
 
@@ -92,16 +104,16 @@ pub(crate) async fn list(
     let after = position_cursor(&mut pairs)?.unwrap_or_default();
     let limit = limit(&mut pairs, LIMIT_DEFAULT, LIMIT_MAX)?;
     refuse_rest(&pairs)?;
-    let (found, next) = api.service.with_engine(move |engine| page(engine, owner, after, limit)).await??;
+    let (found, next) = page(&api, owner, after, limit).await?;
     let position = api.service.head();
-    let items = found.iter().map(row).collect();
+    let items = found.iter().map(QuarantineRow::of).collect();
     Ok(At::new(position, PageOf { items, next_cursor: next.map(cursor_at), position: position.0, count: None }))
 }
 
 /// Whose quarantined inputs a caller may see.
 #[derive(Clone, Copy)]
 struct Owner {
-    tenant: Option<u32>,
+    tenant: Option<TenantId>,
     nobodys: bool,
 }
 
@@ -109,43 +121,40 @@ impl Owner {
     fn of(api: &Api, caller: &Caller) -> Result<Self, Problem> {
         let nobodys = caller.tenant().is_none();
         match api.tenant(caller) {
-            Ok(tenant) => Ok(Self { tenant: Some(tenant.id.0), nobodys }),
+            Ok(tenant) => Ok(Self { tenant: Some(tenant.id), nobodys }),
             // What arrived before there was any tenant can be seen all the same.
             Err(_) if nobodys && caller.named_tenant.is_none() => Ok(Self { tenant: None, nobodys }),
             Err(problem) => Err(problem),
         }
     }
 
-    fn holds(self, tenant: u32) -> bool {
-        self.tenant == Some(tenant) || (self.nobodys && tenant == 0)
+    fn holds(self, tenant: TenantId) -> bool {
+        self.tenant == Some(tenant) || (self.nobodys && tenant == TenantId(0))
     }
 }
 
-type PageFound = (Vec<Quarantine>, Option<LogPosition>);
-
 /// At most `limit` inputs of the owner behind `after`, and where to go on.
-fn page(
-    engine: &mut engine::Engine,
+async fn page(
+    api: &Api,
     owner: Owner,
     mut after: LogPosition,
     limit: usize,
-) -> Result<PageFound, engine::EngineError> {
+) -> Result<(Vec<Quarantine>, Option<LogPosition>), Problem> {
     let mut found = Vec::new();
     loop {
-        let chunk = engine.quarantine(after, LIMIT_MAX)?;
-        if chunk.is_empty() {
-            return Ok((found, None));
-        }
-        for quarantine in chunk {
-            after = quarantine.position;
-            if !owner.holds(engine.read_entry(quarantine.position)?.header.tenant) {
-                continue;
-            }
-            if found.len() == limit {
-                let last = found.last().map(|last: &Quarantine| last.position);
-                return Ok((found, last));
-            }
-            found.push(quarantine);
+        let marks = api.service.with_engine(move |engine| engine.quarantine_marks(after, LIMIT_MAX)).await??;
+        let Some(last) = marks.last().map(|mark| mark.position) else { return Ok((found, None)) };
+        after = last;
+        let read = move |parts: &Parts| {
+            let inputs = marks.into_iter().map(|mark| parts.quarantined(mark));
+            let owned = inputs.filter(|input| input.as_ref().map_or(true, |input| owner.holds(input.tenant)));
+            owned.take(limit + 1).collect::<Result<Vec<_>, _>>()
+        };
+        found.extend(api.service.read_records(last, read).await??);
+        if found.len() > limit {
+            found.truncate(limit);
+            let last = found.last().map(|last| last.position);
+            return Ok((found, last));
         }
     }
 }
@@ -163,17 +172,12 @@ pub(crate) async fn show(State(api): State<Api>, caller: Caller, Id(id): Id) -> 
     caller.must(Permission::Audit)?;
     let owner = Owner::of(&api, &caller)?;
     let position = position(&id)?;
-    let read = move |engine: &mut engine::Engine| {
-        let found = engine.quarantined(position)?;
-        let tenant = engine.read_entry(position)?.header.tenant;
-        Ok::<_, engine::EngineError>((found, tenant))
-    };
-    let (found, tenant) = api.service.with_engine(read).await??;
-    if !owner.holds(tenant) {
+    let mark = api.service.with_engine(move |engine| engine.quarantine_mark(position)).await??;
+    let found = api.service.read_records(position, move |parts| parts.quarantined(mark)).await??;
+    if !owner.holds(found.tenant) {
         return Err(Problem::not_found("quarantined input"));
     }
-    let bytes_base64 = found.bytes.as_ref().map(|bytes| STANDARD.encode(bytes));
-    Ok(At::new(api.service.head(), QuarantineRow { bytes_base64, ..row(&found) }))
+    Ok(At::new(api.service.head(), QuarantineRow::whole(&found)))
 }
 
 fn position(id: &str) -> Result<LogPosition, Problem> {
@@ -246,5 +250,5 @@ async fn release(
     let body = if body.is_empty() { Bytes::from_static(b"{}") } else { body };
     let known = [("command", command), ("position", &position), ("id", &key), ("operator", &operator)];
     let document = CommandDocument::read_with(&body, &known).map_err(|faults| Problem::faults(&faults))?;
-    carry_out_made(api, Some(tenant), &document).await
+    act(api, caller, Some(tenant), &document).await
 }

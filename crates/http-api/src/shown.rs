@@ -178,17 +178,11 @@ pub(crate) fn limit(pairs: &mut Vec<(String, String)>, default: usize, most: usi
 pub(crate) fn position_cursor(pairs: &mut Vec<(String, String)>) -> Result<Option<LogPosition>, Problem> {
     let Some(cursor) = take(pairs, "cursor") else { return Ok(None) };
     let wrong = || Problem::field("cursor", "cursor_malformed", "cursor must be the next_cursor of an earlier page.");
-    let position =
-        cursor.strip_prefix("p").and_then(|digits| u64::from_str_radix(digits, 36).ok()).ok_or_else(wrong)?;
+    let position = cursor.strip_prefix("p").and_then(|digits| digits.parse().ok()).ok_or_else(wrong)?;
     Ok(Some(LogPosition(position)))
 }
 
 /// The cursor that names a position.
 pub(crate) fn cursor_at(position: LogPosition) -> String {
-    let (mut left, mut digits) = (position.0, Vec::new());
-    while left > 0 {
-        digits.push(char::from_digit((left % 36) as u32, 36).unwrap_or('0'));
-        left /= 36;
-    }
-    std::iter::once('p').chain(digits.into_iter().rev()).collect()
+    format!("p{position}")
 }

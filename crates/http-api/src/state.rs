@@ -5,29 +5,28 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use access::Guard;
+use engine::Tenant;
 use event_log::LogPosition;
 use metrics_exporter_prometheus::PrometheusHandle;
-use service::{RawInput, Receipt, ServiceError, ServiceHandle, TenantView};
+use service::{RawInput, Receipt, ServiceError, ServiceHandle};
 use tokio::sync::Semaphore;
 
 use crate::caller::Caller;
 use crate::options::ApiOptions;
 use crate::problem::Problem;
+use crate::shown::{pairs, refuse_rest, take_min_position};
+
+/// What becomes of inputs, in their order, once that is durable.
+pub type Taking<'a> = Pin<Box<dyn Future<Output = Result<Vec<Receipt>, ServiceError>> + Send + 'a>>;
 
 /// Where inputs go in. A local service takes them itself; with a feed elsewhere they are published there first.
 pub trait Inlet: Send + Sync {
     /// Takes inputs in their order and returns what became of each, once that is durable.
-    fn submit(
-        &self,
-        inputs: Vec<RawInput>,
-    ) -> Pin<Box<dyn Future<Output = Result<Vec<Receipt>, ServiceError>> + Send + '_>>;
+    fn submit(&self, inputs: Vec<RawInput>) -> Taking<'_>;
 }
 
 impl Inlet for ServiceHandle {
-    fn submit(
-        &self,
-        inputs: Vec<RawInput>,
-    ) -> Pin<Box<dyn Future<Output = Result<Vec<Receipt>, ServiceError>> + Send + '_>> {
+    fn submit(&self, inputs: Vec<RawInput>) -> Taking<'_> {
         Box::pin(Self::submit(self, inputs))
     }
 }
@@ -64,14 +63,14 @@ pub struct Api {
 impl Api {
     /// The tenant that the caller means, as far as the key reaches: the key's own, the one that the request names, or the
     /// only one there is.
-    pub(crate) fn tenant(&self, caller: &Caller) -> Result<TenantView, Problem> {
+    pub(crate) fn tenant(&self, caller: &Caller) -> Result<Arc<Tenant>, Problem> {
         let tenants = self.service.tenants();
         let name = match (caller.tenant(), &caller.named_tenant) {
             (Some(own), Some(named)) if own != named => return Err(Problem::unknown_tenant()),
             (Some(own), _) => own.to_owned(),
             (None, Some(named)) => named.clone(),
             (None, None) => match tenants.as_slice() {
-                [only] => return Ok(only.clone()),
+                [only] => return Ok(Arc::clone(only)),
                 [] => return Err(Problem::unknown_tenant()),
                 [_, _, ..] => return Err(Problem::tenant_needed()),
             },
@@ -102,6 +101,14 @@ impl Api {
             self.service.wait_listed(LogPosition(position), self.options.listing_wait).await?;
         }
         self.listed()
+    }
+
+    /// The same for a query that may say nothing but `min_position`.
+    pub(crate) async fn wait_as_asked(&self, query: Option<&str>) -> Result<(), Problem> {
+        let mut pairs = pairs(query)?;
+        let min_position = take_min_position(&mut pairs)?;
+        refuse_rest(&pairs)?;
+        self.wait(min_position).await
     }
 
     /// Refuses a position that the log doesn't reach. What is read from the log itself waits for nothing else.

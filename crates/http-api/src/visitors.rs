@@ -8,10 +8,10 @@ use listing::VisitorRow;
 
 use crate::answer::{At, PageOf};
 use crate::caller::Caller;
-use crate::leads::{page_of, timeline_page};
+use crate::leads::{timeline_page, timeline_place};
 use crate::parameters::{AtLeast, Id, OfTenant, Paged};
 use crate::problem::{CommonProblems, Problem};
-use crate::shown::{TimelineRow, pairs, refuse_rest, take_min_position};
+use crate::shown::TimelineRow;
 use crate::state::Api;
 
 /// Show a visitor
@@ -35,10 +35,7 @@ pub(crate) async fn show(
     caller.must(Permission::ReadLeads)?;
     let tenant = api.tenant(&caller)?;
     let id = visitor_id(&id)?;
-    let mut pairs = pairs(query.as_deref())?;
-    let min_position = take_min_position(&mut pairs)?;
-    refuse_rest(&pairs)?;
-    api.wait(min_position).await?;
+    api.wait_as_asked(query.as_deref()).await?;
     let (visitor, position) = api.service.read_listing(move |reader| reader.visitor(tenant.id, id)).await??;
     Ok(At::new(position, visitor.ok_or_else(|| Problem::not_found("visitor"))?))
 }
@@ -65,13 +62,13 @@ pub(crate) async fn timeline(
     caller.must(Permission::ReadLeads)?;
     let tenant = api.tenant(&caller)?;
     let id = visitor_id(&id)?;
-    let page = timeline_page(&api, query.as_deref())?;
-    let read = move |engine: &mut engine::Engine| {
+    let (before, limit) = timeline_place(&api, query.as_deref())?;
+    let heads = move |engine: &mut engine::Engine| {
         engine.book(tenant.id, id)?;
-        engine.timeline(&TimelineQuery { visitor: id, lead: None, limit: page.1 + 1, before: page.0 })
+        engine.stream_heads(id)
     };
-    let entries = api.service.with_engine(read).await??;
-    Ok(page_of(&api, entries, page.1))
+    let heads = api.service.with_engine(heads).await??;
+    timeline_page(&api, heads, TimelineQuery { visitor: id, lead: None, limit, before }).await
 }
 
 fn visitor_id(text: &str) -> Result<VisitorId, Problem> {

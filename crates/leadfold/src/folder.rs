@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use engine::{Engine, Parts};
+use engine::{Engine, Parts, Tenant};
 use event_log::LogPosition;
 use indicatif::ProgressBar;
 use key_vault::{KeyVault, MasterKey};
@@ -104,13 +104,18 @@ impl Folder {
         Ok(Self { engine, settings: settings.clone(), _lock: lock })
     }
 
-    /// The tenant that the command concerns.
+    /// The number of the tenant that the command concerns.
     pub(crate) fn tenant(&self) -> anyhow::Result<TenantId> {
+        self.whole_tenant().map(|tenant| tenant.id)
+    }
+
+    /// The tenant that the command concerns, with the policy in force.
+    pub(crate) fn whole_tenant(&self) -> anyhow::Result<&Tenant> {
         if let Some(name) = &self.settings.tenant {
-            return Ok(self.engine.tenant(name)?.id);
+            return Ok(self.engine.tenant(name)?);
         }
         match self.engine.tenants() {
-            [only] => Ok(only.id),
+            [only] => Ok(only),
             [] => bail!(UsageError(
                 "there is no tenant yet; adopt a policy first (`leadfold policy adopt FILE`)".to_owned()
             )),

@@ -3,9 +3,9 @@
 use std::sync::{Arc, OnceLock, RwLock};
 use std::time::Duration;
 
-use engine::{Engine, Tenant};
+use engine::{Engine, EngineError, Parts, Tenant};
 use event_log::{EventLog, LogPosition};
-use lead_domain::{Name, TenantId, Time};
+use lead_domain::Time;
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
@@ -16,6 +16,9 @@ use crate::options::ServiceOptions;
 
 /// What an input weighs besides its bytes.
 const OVERHEAD_BYTES: usize = 512;
+
+/// How often a wait for records looks whether storage has failed.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// Why a running engine could not do what was asked.
 #[derive(Clone, Debug, Error)]
@@ -48,17 +51,6 @@ pub enum ServiceError {
     },
 }
 
-/// What a caller may know of a tenant without asking the engine.
-#[derive(Clone, Debug)]
-pub struct TenantView {
-    /// Its number.
-    pub id: TenantId,
-    /// Its name.
-    pub name: Name,
-    /// The tenant, with the policy in force.
-    pub tenant: Arc<Tenant>,
-}
-
 /// One thing for the stages to do.
 pub(crate) enum Work {
     Inputs(Inputs),
@@ -78,18 +70,18 @@ pub(crate) struct Inputs {
 /// What all handles and threads share.
 pub(crate) struct Shared {
     pub(crate) options: ServiceOptions,
-    pub(crate) log: Arc<dyn EventLog>,
+    pub(crate) parts: Parts,
+    /// Turns to read records.
+    pub(crate) turns: Arc<Semaphore>,
     pub(crate) room: Arc<Semaphore>,
-    pub(crate) tenants: RwLock<Arc<Vec<TenantView>>>,
+    pub(crate) tenants: RwLock<Arc<Vec<Arc<Tenant>>>>,
     pub(crate) failure: OnceLock<String>,
     pub(crate) readers: Readers,
 }
 
 impl Shared {
     pub(crate) fn renew_tenants(&self, engine: &Engine) {
-        let view =
-            |tenant: &Tenant| TenantView { id: tenant.id, name: tenant.name.clone(), tenant: Arc::new(tenant.clone()) };
-        let tenants = Arc::new(engine.tenants().iter().map(view).collect());
+        let tenants = Arc::new(engine.tenants().iter().cloned().map(Arc::new).collect());
         if let Ok(mut place) = self.tenants.write() {
             *place = tenants;
         }
@@ -181,32 +173,60 @@ impl ServiceHandle {
         result.await.map_err(|_| self.ended())
     }
 
+    /// Reads records on a thread that may wait, once the log has reached `until`: deciding goes on meanwhile.
+    ///
+    /// # Errors
+    /// When the service stops; the inner one is that of the reading.
+    pub async fn read_records<T: Send + 'static>(
+        &self,
+        until: LogPosition,
+        read: impl FnOnce(&Parts) -> Result<T, EngineError> + Send + 'static,
+    ) -> Result<Result<T, EngineError>, ServiceError> {
+        let turns = Arc::clone(&self.shared.turns);
+        let turn = turns.acquire_owned().await.map_err(|_| ServiceError::Stopping)?;
+        let shared = Arc::clone(&self.shared);
+        let task = tokio::task::spawn_blocking(move || {
+            let log = &shared.parts.log;
+            let mut head = log.head().position;
+            while head < until {
+                if shared.failure.get().is_some() {
+                    return Err(ServiceError::Failed);
+                }
+                head = log.wait_beyond(LogPosition(until.0 - 1), LOOK_EVERY).position;
+            }
+            let answer = read(&shared.parts);
+            drop(turn);
+            Ok(answer)
+        });
+        task.await.map_err(|_| ServiceError::Stopping)?
+    }
+
     fn ended(&self) -> ServiceError {
         if self.shared.failure.get().is_some() { ServiceError::Failed } else { ServiceError::Stopping }
     }
 
     /// All tenants with the policies in force.
     #[must_use]
-    pub fn tenants(&self) -> Arc<Vec<TenantView>> {
+    pub fn tenants(&self) -> Arc<Vec<Arc<Tenant>>> {
         self.shared.tenants.read().map(|tenants| Arc::clone(&tenants)).unwrap_or_default()
     }
 
     /// The tenant of that name.
     #[must_use]
-    pub fn tenant(&self, name: &str) -> Option<TenantView> {
+    pub fn tenant(&self, name: &str) -> Option<Arc<Tenant>> {
         self.tenants().iter().find(|tenant| tenant.name == name).cloned()
     }
 
     /// The last durable record.
     #[must_use]
     pub fn head(&self) -> LogPosition {
-        self.shared.log.head().position
+        self.shared.parts.log.head().position
     }
 
     /// The log, to read.
     #[must_use]
     pub fn log(&self) -> Arc<dyn EventLog> {
-        Arc::clone(&self.shared.log)
+        Arc::clone(&self.shared.parts.log)
     }
 
     /// The time now, by the engine's clock.

@@ -34,7 +34,7 @@ mod followed;
 
 pub use command::CommandError;
 pub use followed::{ListingError, ListingState, take_fresh};
-pub use handle::{ServiceError, ServiceHandle, TenantView};
+pub use handle::{ServiceError, ServiceHandle};
 pub use input::{EventReceipt, Form, RawInput, Reason, Receipt, Watermark};
 pub use meaning::{Meaning, meaning};
 pub use options::ServiceOptions;

@@ -18,7 +18,7 @@ pub struct ServiceOptions {
     pub patience: Duration,
     /// How often the clocks of the tenants are looked at.
     pub tick_every: Duration,
-    /// Connections that read the listing at the same time.
+    /// Connections that read the listing at the same time; and as many threads that read records.
     pub readers_max: usize,
 }
 

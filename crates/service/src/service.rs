@@ -63,10 +63,12 @@ impl Service {
         options: ServiceOptions,
     ) -> Result<Self, StartError> {
         let fresh = engine.follow_loosely(FRESH_MAX)?;
-        let log = engine.parts().log.clone();
+        let parts = engine.parts().clone();
+        let log = parts.log.clone();
         let shared = Arc::new(Shared {
             options,
-            log: log.clone(),
+            parts,
+            turns: Arc::new(Semaphore::new(options.readers_max)),
             room: Arc::new(Semaphore::new(options.queued_bytes_max as usize)),
             tenants: RwLock::default(),
             failure: OnceLock::new(),

@@ -3,10 +3,9 @@
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use engine::{Adopted, EngineError, PolicyVersion};
+use engine::{Adopted, EngineError, PolicyVersion, Tenant};
 use lead_domain::Currency;
 use lead_domain::policy::Fault;
-use proto_events::policy_document::PolicyDocument;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -65,7 +64,8 @@ fn adopt(file: &Path, settings: &Settings) -> anyhow::Result<()> {
         Ok(document) => document,
         Err(faults) => return refuse(file, &faults, settings),
     };
-    let Adoption { tenant, version, changed } = match Source::open_or_create(settings)? {
+    let tenant = document.policy.tenant.to_string();
+    let Adoption { version, changed } = match Source::open_or_create(settings)? {
         Source::Folder(folder) => match record(*folder, &text) {
             Err(error) => match error.downcast_ref() {
                 Some(EngineError::Policy { faults }) => return refuse(file, faults, settings),
@@ -73,7 +73,7 @@ fn adopt(file: &Path, settings: &Settings) -> anyhow::Result<()> {
             },
             Ok(adopted) => adopted,
         },
-        Source::Server(server) => send(server.for_any_tenant(), &text, &document)?,
+        Source::Server(server) => send(server.for_any_tenant(), &text, &tenant)?,
     };
     if settings.json {
         return json_line(&json!({ "tenant": tenant, "version": version, "changed": changed }));
@@ -87,28 +87,24 @@ fn adopt(file: &Path, settings: &Settings) -> anyhow::Result<()> {
 
 /// What adopting a policy led to.
 struct Adoption {
-    tenant: String,
     version: u32,
     changed: bool,
 }
 
 fn record(mut folder: Folder, text: &str) -> anyhow::Result<Adoption> {
-    let (id, adopted) = folder.engine.adopt(text)?;
-    let found = folder.engine.tenants().iter().find(|known| known.id == id);
-    let tenant = found.map(|tenant| tenant.name.to_string()).unwrap_or_default();
+    let (_, adopted) = folder.engine.adopt(text)?;
     let (version, changed) = match adopted {
         Adopted::Version(version) => (version, true),
         Adopted::Unchanged(version) => (version, false),
     };
     folder.close()?;
-    Ok(Adoption { tenant, version, changed })
+    Ok(Adoption { version, changed })
 }
 
-fn send(server: Server, text: &str, document: &PolicyDocument) -> anyhow::Result<Adoption> {
+fn send(server: Server, text: &str, tenant: &str) -> anyhow::Result<Adoption> {
     let told: Told = server.send(&Call::policy(text))?.json()?;
-    let tenant = document.policy.tenant.to_string();
-    let in_force = server.send(&Call::get("/v1/policy").of_tenant(&tenant)?)?;
-    Ok(Adoption { tenant, version: in_force.version().unwrap_or_default(), changed: !told.repeated })
+    let in_force = server.send(&Call::get("/v1/policy").of_tenant(tenant)?)?;
+    Ok(Adoption { version: in_force.version().unwrap_or_default(), changed: !told.repeated })
 }
 
 /// A policy, as it is shown.
@@ -138,10 +134,9 @@ fn no_such_version(number: u32) -> UsageError {
 }
 
 fn stored(folder: &Folder, number: Option<u32>) -> anyhow::Result<Shown> {
-    let id = folder.tenant()?;
-    let found = folder.engine.tenants().iter().find(|known| known.id == id);
-    let version = number.unwrap_or_else(|| found.map_or(0, |tenant| tenant.version));
-    let stored = folder.engine.policy_version(id, version)?.ok_or_else(|| no_such_version(version))?;
+    let tenant = folder.whole_tenant()?;
+    let version = number.unwrap_or(tenant.version);
+    let stored = folder.engine.policy_version(tenant.id, version)?.ok_or_else(|| no_such_version(version))?;
     Ok(Shown { version, adopted_at: Some(rfc3339(stored.adopted_at)), document: stored.document })
 }
 
@@ -166,11 +161,7 @@ fn in_force(server: &Server, number: Option<u32>, settings: &Settings) -> anyhow
 /// The currency of the policy in force.
 pub(crate) fn currency(source: &Source) -> anyhow::Result<Currency> {
     match source {
-        Source::Folder(folder) => {
-            let tenant = folder.tenant()?;
-            let found = folder.engine.tenants().iter().find(|known| known.id == tenant);
-            Ok(found.map(|tenant| tenant.policy().currency).ok_or(EngineError::WriterStopped)?)
-        }
+        Source::Folder(folder) => Ok(folder.whole_tenant()?.policy().currency),
         Source::Server(server) => {
             let answer = server.send(&Call::get("/v1/policy"))?;
             let read = proto_events::policy_document::read(&String::from_utf8_lossy(&answer.body), None);
@@ -203,9 +194,8 @@ fn history(settings: &Settings) -> anyhow::Result<()> {
     let source = Source::open(settings)?;
     let rows = match &source {
         Source::Folder(folder) => {
-            let id = folder.tenant()?;
-            let latest = folder.engine.tenants().iter().find(|known| known.id == id).map_or(0, |tenant| tenant.version);
-            let stored = (1..=latest).filter_map(|version| folder.engine.policy_version(id, version).transpose());
+            let Tenant { id, version: latest, .. } = folder.whole_tenant()?;
+            let stored = (1..=*latest).filter_map(|version| folder.engine.policy_version(*id, version).transpose());
             let row = |stored: PolicyVersion| VersionRow {
                 version: stored.version,
                 position: stored.position.0,

@@ -6,11 +6,11 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use engine::{Answer, EngineError, Quarantine, QuarantineState, Release};
+use engine::{Answer, EngineError, QuarantineState, Release};
 use event_log::LogPosition;
 use feed::{ClockCorrection, Entry, InteractionEntry, Origin};
+use http_api::QuarantineRow;
 use proto_events::command_document::Ask;
-use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::cli::{QuarantineAct, QuarantineArgs, QuarantineFilter};
@@ -19,7 +19,7 @@ use crate::commands::import::decoder;
 use crate::commands::rows::{Page, Row, Taken, Wanted, each_row};
 use crate::failure::UsageError;
 use crate::folder::Folder;
-use crate::output::{line, rfc3339, table};
+use crate::output::{line, table};
 use crate::remote::{Call, RemoteError, Route, Server};
 use crate::settings::Settings;
 use crate::source::Source;
@@ -28,22 +28,6 @@ use crate::source::Source;
 const HEAD: [&str; 7] = ["POSITION", "RECEIVED", "ORIGIN", "CODE", "PATH", "REASON", "STATE"];
 /// The state of an input that still waits.
 const HELD: &str = "held";
-
-/// An input that could not be taken, in the shape of the API; its bytes are left to `show`, since they may hold personal
-/// data.
-#[derive(Debug, Serialize, Deserialize)]
-struct QuarantineRow {
-    id: u64,
-    received_at: String,
-    origin: String,
-    code: String,
-    path: String,
-    message: String,
-    state: String,
-    released_by: Option<u64>,
-    #[serde(skip_serializing)]
-    bytes_base64: Option<String>,
-}
 
 pub(crate) fn run(args: &QuarantineArgs, settings: &Settings) -> anyhow::Result<()> {
     let mut source = Source::open(settings)?;
@@ -56,7 +40,8 @@ pub(crate) fn run(args: &QuarantineArgs, settings: &Settings) -> anyhow::Result<
     };
     match &args.act {
         None => {
-            let found = find(&source, position)?;
+            // Its bytes are left to `show`, since they may hold personal data.
+            let found = QuarantineRow { bytes_base64: None, ..find(&source, position)? };
             if settings.json {
                 Row::Ours(found).print_json()?;
             } else {
@@ -126,36 +111,13 @@ fn page(folder: &mut Folder, wanted: &Wanted) -> anyhow::Result<Page<QuarantineR
         wanted.cursor.as_ref().map(|cursor| cursor.parse()).transpose()?.map_or(LogPosition::START, LogPosition);
     let found = folder.engine.quarantine(after, wanted.whole().limit as usize)?;
     let next_cursor = found.last().map(|last| last.position.0.to_string());
-    Ok(Page { items: found.iter().map(shape).map(Row::Ours).collect(), next_cursor, count: None })
+    Ok(Page { items: found.iter().map(QuarantineRow::of).map(Row::Ours).collect(), next_cursor, count: None })
 }
 
 fn find(source: &Source, position: LogPosition) -> anyhow::Result<QuarantineRow> {
     match source {
-        Source::Folder(folder) => {
-            let found = folder.engine.quarantined(position)?;
-            let bytes_base64 = found.bytes.as_ref().map(|bytes| STANDARD.encode(bytes));
-            Ok(QuarantineRow { bytes_base64, ..shape(&found) })
-        }
+        Source::Folder(folder) => Ok(QuarantineRow::whole(&folder.engine.quarantined(position)?)),
         Source::Server(server) => server.send(&Call::get(format!("/v1/quarantine/{position}")))?.json(),
-    }
-}
-
-fn shape(quarantine: &Quarantine) -> QuarantineRow {
-    let reason = &quarantine.reason;
-    let (state, released_by) = match quarantine.state {
-        QuarantineState::Held => (HELD, None),
-        QuarantineState::Released(by) => ("released", Some(by.0)),
-    };
-    QuarantineRow {
-        id: quarantine.position.0,
-        received_at: rfc3339(quarantine.received_at),
-        origin: reason.origin.as_str().to_owned(),
-        code: reason.code.as_str().to_owned(),
-        path: reason.path.as_str().to_owned(),
-        message: reason.message_text.as_str().to_owned(),
-        state: state.to_owned(),
-        released_by,
-        bytes_base64: None,
     }
 }
 

@@ -1,10 +1,7 @@
 //! Requests that go through the feed: published to the stream, and answered when the feed has brought them back.
 
-use std::future::Future;
-use std::pin::Pin;
-
 use feed::segment::Call;
-use http_api::Inlet;
+use http_api::{Inlet, Taking};
 use jetstream::{Headers, Outgoing, PublishError, Subject};
 use service::{Form, RawInput, Receipt, ServiceError};
 use tokio::sync::oneshot;
@@ -97,10 +94,7 @@ impl JetStreamInlet {
 }
 
 impl Inlet for JetStreamInlet {
-    fn submit(
-        &self,
-        inputs: Vec<RawInput>,
-    ) -> Pin<Box<dyn Future<Output = Result<Vec<Receipt>, ServiceError>> + Send + '_>> {
+    fn submit(&self, inputs: Vec<RawInput>) -> Taking<'_> {
         Box::pin(self.through_the_feed(inputs))
     }
 }
