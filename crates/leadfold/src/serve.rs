@@ -1,7 +1,7 @@
 //! `leadfold serve`: puts the parts together, runs them until a signal or a failure, and brings them to rest in order.
 //!
 //! ```text
-//! up    folder → engine and listing → feed, publisher → HTTP → ready
+//! up    folder → engine and listing → address → feed, publisher → HTTP → ready
 //! down  HTTP takes nothing new → feed stops → what is queued becomes durable → listing catches up → tables → folder
 //! ```
 
@@ -103,6 +103,8 @@ async fn serve(
 ) -> anyhow::Result<()> {
     let stopping = CancellationToken::new();
     let signals = signals::watch(stopping.clone())?;
+    // A port that is taken is told before anything goes out or comes in.
+    let listener = listener::Listener::bind(args)?;
     let upkeep = tokio::spawn(upkeep(metrics.clone()));
     let handle = service.handle();
     let is_open = guard.is_open();
@@ -132,7 +134,6 @@ async fn serve(
         },
         options: Arc::new(ApiOptions { cors_origins: args.cors_origins.clone(), ..ApiOptions::default() }),
     };
-    let listener = listener::Listener::bind(args)?;
     let address = Address::write(&settings.data, &listener.url())?;
     announce(&listener.url(), is_open);
     tokio::spawn(tell_when_ready(service.handle()));

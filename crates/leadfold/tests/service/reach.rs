@@ -1,5 +1,7 @@
 //! Who reaches the service while there is no key, and who no longer does once there is one.
 
+use std::net::TcpListener;
+
 use crate::support::{Client, Event, Running, Site};
 
 #[test]
@@ -15,6 +17,28 @@ fn without_a_key_it_listens_on_loopback_only_and_says_so() {
     let (ended, said) = service.stop();
     assert!(ended.success(), "{ended}");
     assert!(said.contains("no API key was made"), "{said}");
+}
+
+#[test]
+fn a_port_that_is_taken_is_told_before_anything_else_begins() {
+    let site = Site::shop();
+    site.write("secret", "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\n");
+    site.write(
+        "webhooks.toml",
+        "[[webhook]]\nname = \"crm\"\nurl = \"http://127.0.0.1:9/\"\nsecret_files = [\"secret\"]\n",
+    );
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = taken.local_addr().unwrap().to_string();
+    let refused = site.run(&["serve", "--listen", &at, "--webhooks", "webhooks.toml"]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    assert!(said.contains(&format!("cannot listen on {at}; is something else listening there?")), "{said}");
+    // A destination keeps where it begins before anything is delivered to it.
+    assert!(!site.path("data/cursors").exists() && !site.path("data/address").exists());
+    drop(taken);
+    let service = site.serve_with(&["--webhooks", "webhooks.toml"]);
+    assert!(site.path("data/cursors").exists());
+    assert!(service.stop().0.success());
 }
 
 #[test]
