@@ -5,6 +5,7 @@ use axum::extract::{FromRequest, RawQuery, Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
+use lead_domain::TenantId;
 use lead_domain::policy::CountedFrom;
 use proto_events::command_document::{Ask, CommandDocument};
 use proto_events::lead_event::rfc3339;
@@ -15,7 +16,7 @@ use crate::acts::{CommandAnswer, act, idempotency_key, if_match};
 use crate::answer::{At, PageOf};
 use crate::caller::Caller;
 use crate::media::media_type;
-use crate::parameters::{IfMatch, OfTenant, Once};
+use crate::parameters::{Id, IfMatch, OfTenant, Once};
 use crate::problem::{BodyProblems, CommandProblems, CommonProblems, Problem};
 use crate::shown::{pairs, refuse_rest, take};
 use crate::state::Api;
@@ -98,9 +99,35 @@ pub(crate) struct PolicyText(String);
 pub(crate) async fn show(State(api): State<Api>, caller: Caller) -> Result<Response, Problem> {
     caller.must(Permission::ReadLeads)?;
     let tenant = api.tenant(&caller)?;
-    let (id, version) = (tenant.id, tenant.version);
-    let found = api.service.with_engine(move |engine| engine.policy_version(id, version)).await??;
-    let policy = found.ok_or_else(|| Problem::not_found("policy"))?;
+    document(&api, tenant.id, tenant.version).await
+}
+
+/// Show a version of the policy
+///
+/// `ETag` holds its number, which `If-Match` takes only while it is in force.
+#[utoipa::path(
+    get, path = "/v1/policy/versions/{version}", tag = "policy",
+    params(
+        ("version" = u32, Path, description = "From 1, as /v1/policy/versions lists them", minimum = 1),
+        OfTenant,
+    ),
+    responses(
+        (status = 200, body = String, content_type = "application/toml", description = "The document as it was adopted",
+            headers(("ETag" = String, description = "The version"))),
+        CommonProblems
+    )
+)]
+pub(crate) async fn show_version(State(api): State<Api>, caller: Caller, Id(version): Id) -> Result<Response, Problem> {
+    caller.must(Permission::Audit)?;
+    let tenant = api.tenant(&caller)?;
+    let version = version.parse().map_err(|_| Problem::not_found("version of the policy"))?;
+    document(&api, tenant.id, version).await
+}
+
+/// The document of a version, as it was adopted.
+async fn document(api: &Api, tenant: TenantId, version: u32) -> Result<Response, Problem> {
+    let found = api.service.with_engine(move |engine| engine.policy_version(tenant, version)).await??;
+    let policy = found.ok_or_else(|| Problem::not_found("version of the policy"))?;
     let mut response = policy.document.into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/toml"));

@@ -88,6 +88,7 @@ fn routes_of_api() -> OpenApiRouter<Api> {
         .routes(routes!(acts::settle))
         .routes(routes!(policies::show, policies::adopt))
         .routes(routes!(policies::versions))
+        .routes(routes!(policies::show_version))
         .routes(routes!(policies::lead_types))
         .routes(routes!(quarantine::list))
         .routes(routes!(quarantine::show))

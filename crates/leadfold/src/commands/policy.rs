@@ -14,7 +14,7 @@ use crate::commands::act::Told;
 use crate::failure::UsageError;
 use crate::folder::Folder;
 use crate::output::{json_line, line, rfc3339, table};
-use crate::remote::{Call, Server};
+use crate::remote::{Call, Server, missing};
 use crate::settings::Settings;
 use crate::source::Source;
 
@@ -118,7 +118,7 @@ fn show(number: Option<u32>, settings: &Settings) -> anyhow::Result<()> {
     let source = Source::open(settings)?;
     let found = match &source {
         Source::Folder(folder) => stored(folder, number)?,
-        Source::Server(server) => in_force(server, number, settings)?,
+        Source::Server(server) => sent(server, number, settings)?,
     };
     if settings.json {
         let Shown { version, adopted_at, document } = &found;
@@ -140,17 +140,14 @@ fn stored(folder: &Folder, number: Option<u32>) -> anyhow::Result<Shown> {
     Ok(Shown { version, adopted_at: Some(rfc3339(stored.adopted_at)), document: stored.document })
 }
 
-fn in_force(server: &Server, number: Option<u32>, settings: &Settings) -> anyhow::Result<Shown> {
-    let answer = server.send(&Call::get("/v1/policy"))?;
-    let version = answer.version().unwrap_or_default();
-    match number {
-        Some(number) if number == 0 || number > version => bail!(no_such_version(number)),
-        Some(number) if number < version => bail!(
-            "cannot show version {number} of the policy: a running service shows only the one in force, which is \
-             {version}. Stop the service to see earlier ones"
-        ),
-        Some(_) | None => {}
+fn sent(server: &Server, number: Option<u32>, settings: &Settings) -> anyhow::Result<Shown> {
+    let mut answer = server.send(&Call::get("/v1/policy"))?;
+    // Every key that reads may see the one in force.
+    if let Some(number) = number.filter(|number| Some(*number) != answer.version()) {
+        let earlier = server.send(&Call::get(format!("/v1/policy/versions/{number}")));
+        answer = earlier.map_err(|error| missing(error, || no_such_version(number).into()))?;
     }
+    let version = answer.version().unwrap_or_default();
     // When it was adopted is for programs; not every key may see it.
     let rows = if settings.json { versions(server)? } else { Vec::new() };
     let adopted_at = rows.into_iter().find(|row| row.version == version).map(|row| row.adopted_at);

@@ -45,6 +45,7 @@ fn routes() -> Vec<Route> {
         read("/v1/lead-types", Kind::Nothing, 200),
         read("/v1/stream", Kind::Nothing, 200),
         audit("/v1/policy/versions", Kind::Nothing, 200),
+        audit("/v1/policy/versions/{version}", Kind::Nothing, 200),
         audit("/v1/quarantine", Kind::Nothing, 200),
         read("/v1/leads/{id}", Kind::Lead, 404),
         read("/v1/leads/{id}/timeline", Kind::Lead, 404),
@@ -137,7 +138,7 @@ fn called(route: &Route, caller: &Caller, things: &mut Things) -> (Answer, u16) 
         (true, _) => *other,
     };
     let thing = things.make(*kind);
-    let path = path.replace("{id}", &thing.id);
+    let path = path.replace("{id}", &thing.id).replace("{version}", "1");
     let method: Method = method.to_uppercase().parse().expect("a method");
     let request = caller.client.request(method, &path);
     let request = match thing.body {
@@ -159,6 +160,16 @@ fn the_table_has_every_route_of_the_description() {
     assert_eq!(found, table);
 }
 
+const LISTS: [&str; 7] = [
+    "/v1/leads",
+    "/v1/orphans",
+    "/v1/policy",
+    "/v1/policy/versions",
+    "/v1/policy/versions/1",
+    "/v1/lead-types",
+    "/v1/stream",
+];
+
 #[test]
 fn a_key_of_one_tenant_can_not_name_another_one() {
     let site = Site::shop();
@@ -166,7 +177,7 @@ fn a_key_of_one_tenant_can_not_name_another_one() {
     let service = site.serve();
     let key = site.key("admin", "globex").1;
     let client = service.with_key(&key).header("leadfold-tenant", "acme");
-    for path in ["/v1/leads", "/v1/orphans", "/v1/policy", "/v1/policy/versions", "/v1/lead-types", "/v1/stream"] {
+    for path in LISTS {
         client.get(path).problem(404, "not-found");
     }
     let policy = client.request(Method::PUT, "/v1/policy").header("content-type", "application/toml");

@@ -64,7 +64,7 @@ fn send_everything(client: &Client) -> Vec<Answer> {
             answers.push(client.get(&format!("{path}?{query}")));
         }
     }
-    for path in ["leads", "visitors", "quarantine", SECRET] {
+    for path in ["leads", "visitors", "quarantine", "policy/versions", SECRET] {
         answers.push(client.get(&format!("/v1/{path}/{SECRET}")));
     }
     for (header, value) in [

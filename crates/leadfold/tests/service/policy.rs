@@ -45,6 +45,15 @@ fn another_policy_counts_from_then_on_and_the_old_one_is_remembered() {
     let numbers: Vec<u64> =
         versions["items"].as_array().unwrap().iter().map(|row| row["version"].as_u64().unwrap()).collect();
     assert_eq!(numbers, [2, 1]);
+    for (version, policy) in [("1", shop_policy()), ("2", longer)] {
+        let shown = client.get(&format!("/v1/policy/versions/{version}"));
+        assert_eq!((shown.status, shown.text()), (200, policy), "{version}");
+        assert_eq!(shown.text_of("etag"), Some(format!("\"{version}\"").as_str()));
+        assert_eq!(shown.text_of("content-type"), Some("application/toml"));
+    }
+    for unknown in ["0", "3", "4294967296", "-1", "first"] {
+        client.get(&format!("/v1/policy/versions/{unknown}")).problem(404, "not-found");
+    }
     let types = client.get("/v1/lead-types").ok(200);
     let shopping = types["items"].as_array().unwrap().iter().find(|row| row["name"] == "shopping").unwrap().clone();
     assert_eq!(shopping["close_after_seconds"], 8 * 24 * 3_600);
