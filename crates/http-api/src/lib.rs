@@ -33,6 +33,8 @@ mod orphans;
 
 mod visitors;
 
+mod duplicates;
+
 mod policies;
 
 mod quarantine;

@@ -28,7 +28,9 @@ use crate::answer::POSITION_HEADER;
 use crate::options::ApiOptions;
 use crate::problem::{Problem, ProblemBody};
 use crate::state::Api;
-use crate::{acts, changes, events, health, leads, linger, observe, orphans, policies, quarantine, segment, visitors};
+use crate::{
+    acts, changes, duplicates, events, health, leads, linger, observe, orphans, policies, quarantine, segment, visitors,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -83,6 +85,7 @@ fn routes_of_api() -> OpenApiRouter<Api> {
         .routes(routes!(acts::move_interaction))
         .routes(routes!(visitors::show))
         .routes(routes!(visitors::timeline))
+        .routes(routes!(duplicates::list))
         .routes(routes!(acts::merge))
         .routes(routes!(acts::unmerge))
         .routes(routes!(acts::settle))

@@ -58,6 +58,10 @@ pub(crate) enum Command {
     /// Move an interaction that was attached wrongly
     #[command(after_help = "Example:\n  leadfold interaction I1042 move --to V42-2")]
     Interaction(InteractionArgs),
+    /// List visitors who may be the same person
+    #[command(after_help = "Examples:\n  leadfold duplicates\n  leadfold visitor V42 merge V77\n  \
+        leadfold visitor V42 settle V77")]
+    Duplicates(DuplicatesArgs),
     /// Show a visitor, or act on it
     #[command(after_help = "Examples:\n  leadfold visitor V42\n  leadfold visitor V42 merge V77\n  \
         leadfold visitor V77 unmerge --keep-apart")]
@@ -371,6 +375,16 @@ pub(crate) struct OrphansArgs {
     /// Happened before
     #[arg(long)]
     pub(crate) to: Option<String>,
+    /// How many to show; no upper bound
+    #[arg(long, default_value_t = 50)]
+    pub(crate) limit: u64,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct DuplicatesArgs {
+    /// Those that an operator said are different people, instead of those that nobody has looked at
+    #[arg(long)]
+    pub(crate) settled: bool,
     /// How many to show; no upper bound
     #[arg(long, default_value_t = 50)]
     pub(crate) limit: u64,

@@ -2,6 +2,7 @@
 
 mod act;
 mod config;
+mod duplicates;
 mod feed;
 pub(crate) mod import;
 mod keys;
@@ -34,6 +35,7 @@ pub(crate) fn run(command: &Command, settings: &Settings, configuration: &Config
         Command::Orphans(args) => orphans::run(args, settings),
         Command::Orphan(args) => orphans::act(args, settings),
         Command::Interaction(args) => orphans::move_interaction(args, settings),
+        Command::Duplicates(args) => duplicates::run(args, settings),
         Command::Visitor(args) => visitor::run(args, settings),
         Command::Quarantine(args) => quarantine::run(args, settings),
         Command::Projections(args) => projections::run(args, settings),

@@ -32,9 +32,9 @@ mod error;
 
 pub use error::ListingError;
 pub use listing::{Listing, LoadLimits};
-pub use query::{CountMode, LeadQuery, LeadSort, OrphanQuery, Page, QueryError};
+pub use query::{CountMode, DuplicateQuery, LeadQuery, LeadSort, OrphanQuery, Page, QueryError};
 pub use reader::ListingReader;
 pub use row::{
-    CampaignRow, ContactRow, Counts, DeviceRow, DuplicateRow, IdentifierRow, LeadRow, LeadStatus, MoneyShape, NoteRow,
-    OrphanRow, ProductRow, ScoreRow, TenantRow, VisitorRow,
+    CampaignRow, ContactRow, Counts, DeviceRow, DuplicatePairRow, DuplicateRow, IdentifierRow, LeadRow, LeadStatus,
+    MoneyShape, NoteRow, OrphanRow, ProductRow, ScoreRow, TenantRow, VisitorRow,
 };

@@ -178,6 +178,21 @@ pub struct OrphanQuery {
     pub count: CountMode,
 }
 
+/// Which pairs of visitors who may be the same person; the oldest come first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DuplicateQuery {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Those that an operator said are different people, or else those that nobody has looked at.
+    pub settled: bool,
+    /// How many at most: 1 to [`LIMIT_MAX`].
+    pub limit: u32,
+    /// The `next_cursor` of the page before; `None` for the first page.
+    pub cursor: Option<String>,
+    /// Whether to count all pairs that match.
+    pub count: CountMode,
+}
+
 impl LeadSort {
     /// All sorts, by the name in the API.
     const NAMES: [(&'static str, SortKey); 5] = [
@@ -258,12 +273,7 @@ impl LeadQuery {
 
     /// The query with the row that the cursor stands behind.
     pub(crate) fn after(&self) -> Result<Option<Cursor>, QueryError> {
-        check_limit(self.limit)?;
-        let cursor = self.cursor.as_deref().map(Cursor::read).transpose()?;
-        match cursor {
-            Some(cursor) if cursor.fingerprint != self.fingerprint() => Err(QueryError::CursorOfOtherQuery),
-            other => Ok(other),
-        }
+        place(self.limit, self.cursor.as_deref(), self.fingerprint())
     }
 
     /// Tells this query from every other one, apart from the page.
@@ -312,12 +322,7 @@ impl OrphanQuery {
     }
 
     pub(crate) fn after(&self) -> Result<Option<Cursor>, QueryError> {
-        check_limit(self.limit)?;
-        let cursor = self.cursor.as_deref().map(Cursor::read).transpose()?;
-        match cursor {
-            Some(cursor) if cursor.fingerprint != self.fingerprint() => Err(QueryError::CursorOfOtherQuery),
-            other => Ok(other),
-        }
+        place(self.limit, self.cursor.as_deref(), self.fingerprint())
     }
 
     pub(crate) fn fingerprint(&self) -> Fingerprint {
@@ -327,6 +332,51 @@ impl OrphanQuery {
         }
         fingerprint.add_span(&self.occurred);
         fingerprint
+    }
+}
+
+impl DuplicateQuery {
+    /// The first page of the pairs of a tenant that nobody has settled.
+    #[must_use]
+    pub const fn new(tenant: TenantId) -> Self {
+        Self { tenant, settled: false, limit: LIMIT_DEFAULT, cursor: None, count: CountMode::None }
+    }
+
+    /// Sets one field by its name in the API: `settled`, `limit`, `cursor`, `count`.
+    ///
+    /// # Errors
+    /// Names the field and what would be right.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<(), QueryError> {
+        match name {
+            "settled" => {
+                let wrong = |_| QueryError::Value { field: name.to_owned(), expected: "true or false" };
+                self.settled = value.parse().map_err(wrong)?;
+            }
+            "limit" => self.limit = parse_limit(value)?,
+            "cursor" => self.cursor = Some(value.to_owned()),
+            "count" => self.count = parse_count(value)?,
+            _ => return Err(QueryError::UnknownFilter { name: name.to_owned() }),
+        }
+        Ok(())
+    }
+
+    pub(crate) fn after(&self) -> Result<Option<Cursor>, QueryError> {
+        place(self.limit, self.cursor.as_deref(), self.fingerprint())
+    }
+
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
+        let mut fingerprint = Fingerprint::begin("duplicates", self.tenant);
+        fingerprint.add(&[u8::from(self.settled)]);
+        fingerprint
+    }
+}
+
+/// Where the page of a query begins: behind the row that its cursor names.
+fn place(limit: u32, cursor: Option<&str>, query: Fingerprint) -> Result<Option<Cursor>, QueryError> {
+    check_limit(limit)?;
+    match cursor.map(Cursor::read).transpose()? {
+        Some(cursor) if cursor.fingerprint != query => Err(QueryError::CursorOfOtherQuery),
+        other => Ok(other),
     }
 }
 

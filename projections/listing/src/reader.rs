@@ -1,6 +1,7 @@
 //! The reading side: one connection that only reads, in any process, while another one writes.
 
 mod dump;
+mod duplicate;
 mod lead;
 mod orphan;
 mod page;
@@ -14,8 +15,8 @@ use lead_domain::{LeadId, TenantId, VisitorId};
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::error::{Concerning, ListingError};
-use crate::query::{LeadQuery, OrphanQuery, Page};
-use crate::row::{Counts, LeadRow, OrphanRow, TenantRow, VisitorRow};
+use crate::query::{DuplicateQuery, LeadQuery, OrphanQuery, Page};
+use crate::row::{Counts, DuplicatePairRow, LeadRow, OrphanRow, TenantRow, VisitorRow};
 use crate::rows::{Columns, RowError};
 use crate::state::lead_key;
 use crate::store;
@@ -77,6 +78,16 @@ impl ListingReader {
     pub fn orphans(&self, query: &OrphanQuery) -> Result<Page<OrphanRow>, ListingError> {
         let after = query.after()?;
         let (page, _) = self.at_once(|connection, state| page::orphans(connection, state, query, after))?;
+        Ok(page?)
+    }
+
+    /// A page of pairs of visitors who may be the same person, by age. Pairs that merged since are left out.
+    ///
+    /// # Errors
+    /// [`ListingError::Query`] when the query makes no sense; else when the model can't be read.
+    pub fn duplicates(&self, query: &DuplicateQuery) -> Result<Page<DuplicatePairRow>, ListingError> {
+        let after = query.after()?;
+        let (page, _) = self.at_once(|connection, state| duplicate::page(connection, state, query, after))?;
         Ok(page?)
     }
 

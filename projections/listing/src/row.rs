@@ -278,6 +278,23 @@ pub struct DuplicateRow {
     pub settled: bool,
 }
 
+/// Two visitors who share an identifier but can't be the same person, for the customer ids differ.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DuplicatePairRow {
+    /// The older one, after merges.
+    #[serde(serialize_with = "json::shown", deserialize_with = "json::read_shown")]
+    #[schema(value_type = String)]
+    pub visitor_id: VisitorId,
+    /// The younger one, after merges.
+    #[serde(serialize_with = "json::shown", deserialize_with = "json::read_shown")]
+    #[schema(value_type = String)]
+    pub other_visitor_id: VisitorId,
+    /// The kind of the identifier that they share, where known.
+    pub kind: Option<String>,
+    /// Whether an operator said that they are different people.
+    pub settled: bool,
+}
+
 /// A tenant, as its latest policy names it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct TenantRow {

@@ -58,7 +58,7 @@ pub(crate) struct State {
     pub(crate) leads: u64,
 }
 
-/// Where the model of a data folder lives: `projections/listing-v1.sqlite`.
+/// Where the model of a data folder lives: `projections/listing-v2.sqlite`.
 pub(crate) fn path_in(data: &Path) -> PathBuf {
     data.join(FOLDER).join(format!("listing-v{MODEL_VERSION}.sqlite"))
 }

@@ -41,6 +41,7 @@ fn routes() -> Vec<Route> {
         // What another tenant's key lists is its own tenant's.
         read("/v1/leads", Kind::Nothing, 200),
         read("/v1/orphans", Kind::Nothing, 200),
+        read("/v1/duplicates", Kind::Nothing, 200),
         read("/v1/policy", Kind::Nothing, 200),
         read("/v1/lead-types", Kind::Nothing, 200),
         read("/v1/stream", Kind::Nothing, 200),
@@ -160,9 +161,10 @@ fn the_table_has_every_route_of_the_description() {
     assert_eq!(found, table);
 }
 
-const LISTS: [&str; 7] = [
+const LISTS: [&str; 8] = [
     "/v1/leads",
     "/v1/orphans",
+    "/v1/duplicates",
     "/v1/policy",
     "/v1/policy/versions",
     "/v1/policy/versions/1",

@@ -60,7 +60,7 @@ fn send_everything(client: &Client) -> Vec<Answer> {
         format!("attr.%22{SECRET}=1"),
         format!("q={SECRET}"),
     ] {
-        for path in ["/v1/leads", "/v1/orphans", "/v1/lead-types", "/v1/quarantine"] {
+        for path in ["/v1/leads", "/v1/orphans", "/v1/duplicates", "/v1/lead-types", "/v1/quarantine"] {
             answers.push(client.get(&format!("{path}?{query}")));
         }
     }

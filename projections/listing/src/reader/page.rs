@@ -112,7 +112,7 @@ pub(super) fn orphans(
     Ok(Ok(Page { items, next_cursor: found.next_cursor, position, count: found.count }))
 }
 
-fn check_reached(after: Option<Cursor>, model: LogPosition) -> Result<(), QueryError> {
+pub(super) fn check_reached(after: Option<Cursor>, model: LogPosition) -> Result<(), QueryError> {
     match after {
         Some(Cursor { position: cursor, .. }) if cursor > model => Err(QueryError::CursorAhead { cursor, model }),
         Some(_) | None => Ok(()),

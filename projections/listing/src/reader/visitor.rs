@@ -1,13 +1,12 @@
 //! Reads one visitor with members, leads and suspected duplicates.
 
-use std::collections::BTreeMap;
-
 use lead_domain::{TenantId, VisitorId};
 use rusqlite::Connection;
 
-use super::lead;
+use super::duplicate::Suspicion;
+use super::{duplicate, lead};
 use crate::row::{ContactRow, DuplicateRow, IdentifierRow, LeadRow, VisitorRow};
-use crate::rows::{Columns, RowError, visitor};
+use crate::rows::{RowError, visitor};
 use crate::state::contact::text;
 use crate::state::lead_key;
 use crate::state::visitor::VisitorState;
@@ -45,7 +44,7 @@ pub(super) fn read(connection: &Connection, tenant: TenantId, id: VisitorId) -> 
 }
 
 /// A visitor and everyone who was merged into it, directly or not; the visitor itself comes first.
-fn read_family(connection: &Connection, visitor: VisitorState) -> Result<Vec<VisitorState>, RowError> {
+pub(super) fn read_family(connection: &Connection, visitor: VisitorState) -> Result<Vec<VisitorState>, RowError> {
     let mut family = vec![visitor];
     let mut place = 0;
     while let Some(absorbed) = family.get(place).map(|member| member.absorbed.clone()) {
@@ -58,7 +57,7 @@ fn read_family(connection: &Connection, visitor: VisitorState) -> Result<Vec<Vis
 }
 
 /// Who holds a visitor's book after all merges.
-fn holder(connection: &Connection, visitor: VisitorId) -> Result<VisitorId, RowError> {
+pub(super) fn holder(connection: &Connection, visitor: VisitorId) -> Result<VisitorId, RowError> {
     let mut holder = visitor;
     let mut statement = connection.prepare_cached("SELECT merged_into FROM visitors WHERE id = ?1")?;
     while let Some(survivor) = statement.query_row([holder.0.cast_signed()], |row| row.get::<_, Option<i64>>(0))? {
@@ -91,27 +90,8 @@ fn read_leads(connection: &Connection, tenant: TenantId, family: &[VisitorState]
     Ok(leads)
 }
 
-/// Several suspicions may be about one person by now: the pairs are of visitors as they were.
 fn read_duplicates(connection: &Connection, family: &[VisitorState]) -> Result<Vec<DuplicateRow>, RowError> {
-    let mut by_holder: BTreeMap<VisitorId, DuplicateRow> = BTreeMap::new();
-    let mut statement = connection.prepare_cached(
-        "SELECT other, kind, settled FROM duplicates WHERE visitor = ?1
-         UNION ALL SELECT visitor, kind, settled FROM duplicates WHERE other = ?1",
-    )?;
-    for member in family {
-        let pairs = statement.query_map([member.id.0.cast_signed()], |row| {
-            let columns = &mut Columns::of(row);
-            Ok((VisitorId(columns.unsigned()?), columns.next::<Option<String>>()?, columns.next::<bool>()?))
-        })?;
-        for pair in pairs {
-            let (other, shared, settled) = pair?;
-            let other = holder(connection, other)?;
-            let row = DuplicateRow { visitor_id: other, shared: None, settled: false };
-            let known = by_holder.entry(other).or_insert(row);
-            known.settled |= settled;
-            known.shared = known.shared.take().or(shared);
-        }
-    }
-    by_holder.retain(|other, _| family.iter().all(|member| member.id != *other));
-    Ok(by_holder.into_values().collect())
+    let suspicions = duplicate::suspicions(connection, family)?.into_iter();
+    let row = |(visitor_id, Suspicion { kind: shared, settled, .. })| DuplicateRow { visitor_id, shared, settled };
+    Ok(suspicions.map(row).collect())
 }

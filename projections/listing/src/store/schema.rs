@@ -1,7 +1,7 @@
-//! The tables and indexes of model version 1. A change of anything here is a new version.
+//! The tables and indexes of model version 2. A change of anything here is a new version.
 
 /// The version of the model; part of the file's name.
-pub(crate) const MODEL_VERSION: u32 = 1;
+pub(crate) const MODEL_VERSION: u32 = 2;
 
 /// The tables. Times are milliseconds since the epoch; `leads.id` is `visitor << 20 | ordinal`, orphans have the position
 /// of their record. Dated values stand as JSON beside their time: see the states that are stored here.
@@ -122,6 +122,7 @@ CREATE INDEX leads_by_owner ON leads (tenant, owner) WHERE owner IS NOT NULL;
 CREATE INDEX visitors_by_email ON visitors (tenant, email) WHERE email IS NOT NULL;
 CREATE INDEX visitors_by_phone ON visitors (tenant, phone) WHERE phone IS NOT NULL;
 CREATE INDEX orphans_by_time ON orphans (tenant, occurred_at);
+CREATE INDEX duplicates_by_settled ON duplicates (tenant, settled);
 ";
 
 /// Full text over what a visitor's row shows: parts of words of three letters and more. The text itself stands in the

@@ -8,7 +8,7 @@ use listing::{Listing, ListingError, ListingReader};
 use crate::world::{ACME, World, found, touch};
 
 fn file_of(world: &World) -> PathBuf {
-    world.folder.path().join("projections/listing-v1.sqlite")
+    world.folder.path().join("projections/listing-v2.sqlite")
 }
 
 fn some_world() -> World {

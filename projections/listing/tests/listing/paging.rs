@@ -1,8 +1,11 @@
 //! Pages: every row once, in order, whatever the page size, and whatever comes in between.
 
 use event_log::LogPosition;
-use lead_domain::TenantId;
-use listing::{LeadQuery, LeadRow, ListingError, ListingReader, OrphanQuery, QueryError};
+use lead_domain::event::AfterUnmerge;
+use lead_domain::{Command, TenantId, VisitorId};
+use listing::{
+    DuplicatePairRow, DuplicateQuery, LeadQuery, LeadRow, ListingError, ListingReader, OrphanQuery, QueryError,
+};
 use proptest::prelude::*;
 
 use crate::agreement::random_world;
@@ -161,6 +164,99 @@ fn orphans_page_too() {
     }
     assert_eq!(seen.len(), 12);
     assert!(seen.windows(2).all(|pair| (pair[0].occurred_at, pair[0].id) > (pair[1].occurred_at, pair[1].id)));
+}
+
+/// All pairs, by pages of `limit`.
+fn pairs(reader: &ListingReader, settled: &str, limit: u32) -> Vec<DuplicatePairRow> {
+    let mut query = DuplicateQuery::new(ACME);
+    query.set("settled", settled).unwrap();
+    query.set("count", "exact").unwrap();
+    query.limit = limit;
+    let (mut rows, mut count) = (Vec::new(), None);
+    loop {
+        let page = reader.duplicates(&query).unwrap();
+        assert!(page.items.len() <= limit as usize);
+        assert!(count.is_none() || count == page.count);
+        count = page.count;
+        rows.extend(page.items);
+        query.cursor = page.next_cursor;
+        if query.cursor.is_none() {
+            assert_eq!(count, Some(rows.len() as u64));
+            return rows;
+        }
+    }
+}
+
+#[test]
+fn suspected_duplicates_page_and_agree_with_what_each_visitor_shows() {
+    let mut settled_in_all = 0;
+    for seed in [3, 11, 27] {
+        let world = random_world(seed, 500);
+        let reader = world.followed();
+        let mut shown = Vec::new();
+        for number in 1..=world.shelf.last_visitor().0 {
+            let visitor = reader.visitor(ACME, VisitorId(number)).unwrap().0.unwrap();
+            // Who was merged into another one shows what was its own; the survivor shows all.
+            let others = visitor.suspected_duplicates.iter().filter(|_| visitor.merged_into.is_none());
+            let older = others.filter(|other| visitor.id < other.visitor_id);
+            shown.extend(older.map(|other| (visitor.id, other.visitor_id, other.settled)));
+        }
+        let mut listed = Vec::new();
+        for settled in ["false", "true"] {
+            let whole = pairs(&reader, settled, 500);
+            assert!(whole.iter().all(|row| row.settled.to_string() == settled));
+            for limit in [1, 2, 7] {
+                assert_eq!(pairs(&reader, settled, limit), whole, "seed {seed}, settled={settled} by {limit}");
+            }
+            listed.extend(whole.iter().map(|row| (row.visitor_id, row.other_visitor_id, row.settled)));
+        }
+        settled_in_all += listed.iter().filter(|(_, _, settled)| *settled).count();
+        listed.sort_unstable();
+        assert_eq!(listed, shown, "seed {seed}");
+        assert!(listed.len() > 2, "seed {seed} has too few");
+    }
+    assert!(settled_in_all > 0);
+}
+
+#[test]
+fn a_suspicion_follows_merges_and_is_one_row_however_often_it_is_stored() {
+    let row = |one: u64, other: u64, kind: Option<&str>, settled: bool| DuplicatePairRow {
+        visitor_id: VisitorId(one),
+        other_visitor_id: VisitorId(other),
+        kind: kind.map(ToOwned::to_owned),
+        settled,
+    };
+    let listed = |world: &World| {
+        let reader = world.followed();
+        (pairs(&reader, "false", 50), pairs(&reader, "true", 50))
+    };
+    let (one, two, three, four) = (VisitorId(1), VisitorId(2), VisitorId(3), VisitorId(4));
+    let mut world = World::new();
+    world.happens(touch(1).cookie("first"));
+    world.happens(touch(2).cookie("kiosk").customer("K-1"));
+    world.happens(touch(3).cookie("kiosk").customer("K-2"));
+    let kind = Some("visitor_id");
+    assert_eq!(listed(&world), (vec![row(2, 3, kind, false)], vec![]));
+    world.commanded(4, Command::MergeVisitors { one, other: two });
+    assert_eq!(listed(&world), (vec![row(1, 3, kind, false)], vec![]));
+    world.commanded(5, Command::SettleDuplicate { one: three, other: one });
+    assert_eq!(listed(&world), (vec![], vec![row(1, 3, kind, true)]), "it is stored twice now");
+    world.commanded(6, Command::UnmergeVisitor { visitor: two, afterwards: AfterUnmerge::MayMergeAgain });
+    assert_eq!(listed(&world), (vec![row(2, 3, kind, false)], vec![row(1, 3, None, true)]));
+    world.happens(touch(7).cookie("last"));
+    world.commanded(8, Command::MergeVisitors { one, other: four });
+    world.commanded(9, Command::UnmergeVisitor { visitor: four, afterwards: AfterUnmerge::KeepApart });
+    assert_eq!(listed(&world).1, [row(1, 3, None, true), row(1, 4, None, true)]);
+    let reader = world.followed();
+    let mut query = DuplicateQuery { settled: true, limit: 1, ..DuplicateQuery::new(ACME) };
+    query.cursor = reader.duplicates(&query).unwrap().next_cursor;
+    assert_eq!(reader.duplicates(&query).unwrap().items, [row(1, 4, None, true)]);
+    query.settled = false;
+    let refused = reader.duplicates(&query).unwrap_err();
+    assert!(matches!(refused, ListingError::Query(QueryError::CursorOfOtherQuery)), "{refused:?}");
+    assert_eq!(reader.duplicates(&DuplicateQuery::new(TenantId(2))).unwrap().items, []);
+    world.commanded(10, Command::MergeVisitors { one, other: four });
+    assert_eq!(listed(&world).1, [row(1, 3, None, true)], "who merged after all is nobody's duplicate");
 }
 
 #[test]

@@ -70,15 +70,21 @@ fn who_was_kept_apart_does_not_merge_again_and_others_do() {
 }
 
 #[test]
-fn a_settled_suspicion_is_shown_as_settled_on_both_sides() {
+fn a_settled_suspicion_is_shown_as_settled_on_both_sides_and_leaves_the_list() {
     let folder = small_shop();
     let suspected = |id: &str| visitor(&folder, id)["suspected_duplicates"].clone();
     assert_eq!(suspected("V4"), json!([{ "visitor_id": "V5", "shared": "email", "settled": false }]));
+    let pair =
+        |settled: bool| json!({ "visitor_id": "V4", "other_visitor_id": "V5", "kind": "email", "settled": settled });
+    assert_eq!(folder.json(["duplicates"]), [pair(false)]);
+    assert!(folder.done(["duplicates"]).ends_with("V4       V5     email   open\n"), "{}", folder.done(["duplicates"]));
     let answer = folder.json_one(["visitor", "V5", "settle", "V4"]);
     assert_eq!(events(&answer), ["duplicate_settled"]);
     assert_eq!(suspected("V4"), json!([{ "visitor_id": "V5", "shared": "email", "settled": true }]));
     assert_eq!(suspected("V5"), json!([{ "visitor_id": "V4", "shared": "email", "settled": true }]));
     assert!(folder.done(["visitor", "V4"]).contains("settled: somebody else"));
+    assert_eq!(folder.done(["duplicates"]), "no suspected duplicates\n");
+    assert_eq!(folder.json(["duplicates", "--settled"]), [pair(true)]);
 }
 
 #[test]

@@ -84,8 +84,14 @@ fn visitors_are_merged_unmerged_and_told_apart() {
         { "visitor_id": three, "shared": "email", "settled": false },
     ]);
     assert_eq!(shown["suspected_duplicates"], suspected);
-    let settled = act(&one, "settle", other(&three)).ok(200);
-    assert_eq!(words(&settled), ["duplicate_settled"]);
+    let listed = |query: &str| client.get(&format!("/v1/duplicates?{query}")).ok(200)["items"].clone();
+    let pair = |with: &str, kind: Value, settled: bool| json!({ "visitor_id": one, "other_visitor_id": with, "kind": kind, "settled": settled });
+    assert_eq!(listed("settled=false"), json!([pair(&three, json!("email"), false)]));
+    let settled = act(&one, "settle", other(&three));
+    assert_eq!(words(&settled.ok(200)), ["duplicate_settled"]);
+    assert_eq!(listed(&format!("min_position={}", settled.position())), json!([]));
+    let both = json!([pair(&two, Value::Null, true), pair(&three, json!("email"), true)]);
+    assert_eq!(listed("settled=true"), both);
     let four = page(&client, "four", "d", &[]).visitor;
     act(&one, "settle", other(&four)).problem(409, "not-suspected");
 }

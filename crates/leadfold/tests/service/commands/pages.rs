@@ -28,23 +28,37 @@ fn pages_of_one_row_come_to_the_same_as_one_page() {
         last = client.record(&event.json()).position;
         client.record(&Event::page(&format!("o{number}"), "someone").with("channel", "kiosk").json());
     }
+    for number in 0..3 {
+        let clash = Event::page(&format!("c{number}"), "shared").with("customer_id", format!("K-{number}"));
+        last = client.record(&clash.with("channel", "kiosk").json()).position;
+    }
+    let faulty = (0..3).map(|number| client.publish(&Event::page(&format!("f{number}"), "").json()));
+    assert!(faulty.into_iter().all(|answer| answer["result"] == "quarantined"));
     let visitor = client.get(&format!("/v1/leads?min_position={last}")).ok(200)["items"][0]["visitor_id"].clone();
     let visitor = visitor.as_str().unwrap();
     let (lead_timeline, timeline) =
         (format!("/v1/leads/{visitor}-1/timeline"), format!("/v1/visitors/{visitor}/timeline"));
-    for (path, rows) in
-        [("/v1/leads", 3), ("/v1/leads?sort=opened_at", 3), ("/v1/orphans", 7), (&lead_timeline, 3), (&timeline, 3)]
-    {
+    for (path, rows) in [
+        ("/v1/leads", 3),
+        ("/v1/leads?sort=opened_at", 3),
+        ("/v1/orphans", 10),
+        ("/v1/duplicates", 2),
+        ("/v1/quarantine", 3),
+        (&lead_timeline, 3),
+        (&timeline, 3),
+    ] {
         let whole = client.get(path).ok(200);
         assert_eq!(whole["items"].as_array().map(Vec::len), Some(rows), "{path}");
         assert_eq!(json!(all(&client, path)), whole["items"], "{path}");
     }
     assert_eq!(client.get("/v1/leads?count=exact&limit=1").ok(200)["count"], 3);
     for wrong in ["limit=0", "limit=501", "limit=x", "cursor=nonsense", "colour=red", "min_position=x"] {
-        for path in ["/v1/leads", "/v1/orphans", "/v1/quarantine", &lead_timeline, &timeline] {
+        for path in ["/v1/leads", "/v1/orphans", "/v1/duplicates", "/v1/quarantine", &lead_timeline, &timeline] {
             client.get(&format!("{path}?{wrong}")).problem(400, "invalid-request");
         }
     }
+    assert_eq!(client.get("/v1/duplicates?count=exact&limit=1").ok(200)["count"], 2);
+    client.get("/v1/duplicates?settled=perhaps").problem(400, "invalid-request");
     // A cursor belongs to its query.
     let cursor = client.get("/v1/leads?limit=1").ok(200)["next_cursor"].as_str().unwrap().to_owned();
     client.get(&format!("/v1/leads?sort=score&cursor={cursor}")).problem(400, "invalid-request");
@@ -63,9 +77,15 @@ fn a_read_waits_for_what_was_written_and_says_when_there_is_nothing_to_wait_for(
         assert!(answer.position() >= position);
     }
     let head = client.get("/v1/leads").position();
-    for path in
-        ["/v1/leads", "/v1/orphans", "/v1/quarantine", "/v1/leads/V1-1", "/v1/visitors/V1", "/v1/leads/V1-1/timeline"]
-    {
+    for path in [
+        "/v1/leads",
+        "/v1/orphans",
+        "/v1/duplicates",
+        "/v1/quarantine",
+        "/v1/leads/V1-1",
+        "/v1/visitors/V1",
+        "/v1/leads/V1-1/timeline",
+    ] {
         let ahead = client.get(&format!("{path}?min_position={}", head + 1)).problem(400, "invalid-request");
         assert_eq!(ahead["errors"][0]["path"], "min_position");
         client.get(&format!("{path}?min_position={head}")).ok(200);
