@@ -6,10 +6,10 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{Clock, Engine, EngineError, EngineOptions, Outcome, Parts};
+use engine::{Clock, Engine, EngineError, EngineOptions, Outcome, Parts, TimelineQuery};
 use event_log::{EventLog, LogPosition, MemoryLog, MemoryTables};
 use key_vault::{KeyVault, MasterKey};
-use lead_domain::Time;
+use lead_domain::{Time, VisitorId};
 use listing::{LeadQuery, Listing};
 use projector::Projector;
 use service::{CommandError, Form, RawInput, Receipt, Service, ServiceError, ServiceOptions};
@@ -313,6 +313,35 @@ async fn a_caller_is_turned_away_when_too_much_is_under_way() {
 }
 
 #[tokio::test]
+async fn records_are_read_while_the_engine_is_busy_and_once_they_are_durable() {
+    let running = start(at_hour(100));
+    let handle = running.service.handle();
+    handle.submit(vec![event("a", 98, "web"), event("a-2", 98, "web")]).await.unwrap();
+    let visitor = VisitorId(1);
+    let heads = handle.with_engine(move |engine| engine.stream_heads(visitor)).await.unwrap().unwrap();
+    let (hold, held) = std::sync::mpsc::channel::<()>();
+    let blocked = tokio::spawn({
+        let handle = handle.clone();
+        async move { handle.with_engine(move |_| held.recv()).await }
+    });
+    let query = TimelineQuery { visitor, lead: None, limit: 9, before: None };
+    let read = handle.read_records(heads[0], move |parts| parts.timeline(heads, &query));
+    let entries = read.await.unwrap().unwrap();
+    assert_eq!(entries.len(), 1);
+    assert_eq!(entries[0].personal.as_ref().unwrap().id.as_str(), "a");
+    let next = handle.head().next();
+    let waiting = tokio::spawn({
+        let handle = handle.clone();
+        async move { handle.read_records(next, move |parts| engine::facts_at(&*parts.log, next)).await }
+    });
+    hold.send(()).unwrap();
+    assert!(blocked.await.unwrap().unwrap().is_ok());
+    handle.submit(vec![event("b", 99, "web")]).await.unwrap();
+    let (header, _) = waiting.await.unwrap().unwrap().unwrap().unwrap();
+    assert_eq!((header.position, header.visitor), (next, 3));
+}
+
+#[tokio::test]
 async fn a_failed_append_answers_nobody_and_ends_the_service() {
     let running = start(at_hour(100));
     let handle = running.service.handle();
@@ -322,6 +351,8 @@ async fn a_failed_append_answers_nobody_and_ends_the_service() {
     running.service.ended().await;
     assert!(handle.failure().is_some());
     assert!(handle.submit(vec![event("b", 99, "web")]).await.is_err());
+    let never = handle.read_records(handle.head().next(), |_| Ok(())).await;
+    assert!(matches!(never, Err(ServiceError::Failed)), "nobody waits for what never becomes durable");
     let stopped = tokio::task::spawn_blocking(move || running.service.stop()).await.unwrap();
     assert!(stopped.is_err());
 }
