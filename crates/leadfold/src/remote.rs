@@ -173,18 +173,27 @@ pub(crate) struct PageOf {
     pub(crate) count: Option<u64>,
 }
 
+/// By what a service on this machine is known.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Trust {
+    /// Its certificate.
+    Certificate,
+    /// The data folder, in which it has left its address. Its certificate is for the name that others call it by.
+    Folder,
+}
+
 impl Server {
     /// The service that the caller named.
     pub(crate) fn named(url: &str, settings: &Settings) -> anyhow::Result<Self> {
-        Self::at(Address::named(url)?, settings)
+        Self::at(Address::named(url)?, settings, Trust::Certificate)
     }
 
     /// The service that holds the data folder.
     pub(crate) fn holding(url: &str, settings: &Settings) -> anyhow::Result<Self> {
-        Self::at(Address::holding(url, &settings.data)?, settings)
+        Self::at(Address::holding(url, &settings.data)?, settings, Trust::Folder)
     }
 
-    fn at(address: Address, settings: &Settings) -> anyhow::Result<Self> {
+    fn at(address: Address, settings: &Settings, trust: Trust) -> anyhow::Result<Self> {
         // One provider for server and clients; an error says that there is one already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut client = Client::builder()
@@ -197,7 +206,7 @@ impl Server {
             client = client.tls_certs_only([]);
         }
         if address.is_here() {
-            client = client.no_proxy();
+            client = client.no_proxy().tls_danger_accept_invalid_certs(trust == Trust::Folder);
         }
         let key = settings.api_key()?;
         let mut headers = HeaderMap::new();

@@ -103,8 +103,8 @@ async fn serve(
 ) -> anyhow::Result<()> {
     let stopping = CancellationToken::new();
     let signals = signals::watch(stopping.clone())?;
-    // A port that is taken is told before anything goes out or comes in.
-    let listener = listener::Listener::bind(args)?;
+    // A port that is taken, or a certificate that can't be used, is told before anything goes out or comes in.
+    let listener = listener::Listener::bind(args).await?;
     let upkeep = tokio::spawn(upkeep(metrics.clone()));
     let handle = service.handle();
     let is_open = guard.is_open();

@@ -16,23 +16,30 @@ use crate::serve::limited::LimitedAcceptor;
 /// How long requests may go on once the service stops.
 const DRAIN: Duration = Duration::from_secs(20);
 /// How often certificate files are looked at.
-const CERTIFICATES_EVERY: Duration = Duration::from_secs(10);
+const CERTIFICATES_EVERY: Duration = Duration::from_secs(2);
 
 /// A socket that is bound but doesn't answer yet.
 pub(crate) struct Listener {
     socket: TcpListener,
     at: SocketAddr,
-    tls: Option<Certificates>,
+    tls: Option<(Certificates, RustlsConfig)>,
     connections_max: usize,
 }
 
-#[derive(Clone)]
 struct Certificates {
     certificate: PathBuf,
     key: PathBuf,
 }
 
 impl Certificates {
+    async fn config(&self) -> anyhow::Result<RustlsConfig> {
+        let config = RustlsConfig::from_pem_file(&self.certificate, &self.key).await;
+        config.with_context(|| {
+            let (certificate, key) = (self.certificate.display(), self.key.display());
+            format!("cannot use the certificate {certificate} with the key {key}; both must be PEM and belong together")
+        })
+    }
+
     /// When the files were changed last, to notice that they were.
     fn changed(&self) -> [Option<SystemTime>; 2] {
         let changed = |path: &Path| std::fs::metadata(path).and_then(|about| about.modified()).ok();
@@ -41,8 +48,8 @@ impl Certificates {
 }
 
 impl Listener {
-    /// Binds the address of the arguments.
-    pub(crate) fn bind(args: &ServeArgs) -> anyhow::Result<Self> {
+    /// Binds the address of the arguments, and reads their certificate.
+    pub(crate) async fn bind(args: &ServeArgs) -> anyhow::Result<Self> {
         let socket = TcpListener::bind(args.listen).with_context(|| {
             format!(
                 "cannot listen on {}; is something else listening there? --listen takes another address",
@@ -52,7 +59,11 @@ impl Listener {
         socket.set_nonblocking(true).context("cannot prepare the socket")?;
         let at = socket.local_addr().context("cannot tell the address")?;
         let tls = match (&args.tls_certificate, &args.tls_key) {
-            (Some(certificate), Some(key)) => Some(Certificates { certificate: certificate.clone(), key: key.clone() }),
+            (Some(certificate), Some(key)) => {
+                let files = Certificates { certificate: certificate.clone(), key: key.clone() };
+                let config = files.config().await?;
+                Some((files, config))
+            }
             (None, _) | (_, None) => None,
         };
         Ok(Self { socket, at, tls, connections_max: args.connections_max })
@@ -81,10 +92,7 @@ impl Listener {
                 bound_headers(&mut server);
                 server.serve(app).await
             }
-            Some(files) => {
-                let tls = RustlsConfig::from_pem_file(&files.certificate, &files.key).await.with_context(|| {
-                    format!("cannot use the certificate {} with its key", files.certificate.display())
-                })?;
+            Some((files, tls)) => {
                 tokio::spawn(reload(files, tls.clone(), stopping));
                 let acceptor = axum_server::tls_rustls::RustlsAcceptor::new(tls);
                 let mut server = server.acceptor(LimitedAcceptor::new(acceptor, self.connections_max));

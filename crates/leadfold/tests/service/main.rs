@@ -14,3 +14,4 @@ mod policy;
 mod reach;
 mod stream;
 mod support;
+mod tls;

@@ -20,7 +20,18 @@ pub(crate) struct Running {
 impl Running {
     /// Starts it, and waits until it says where it listens and is ready.
     #[track_caller]
-    pub(crate) fn start(mut command: Command) -> Self {
+    pub(crate) fn start(command: Command) -> Self {
+        let running = Self::listening(command);
+        let client = Client::new(&running.url.replace("0.0.0.0", "127.0.0.1"));
+        eventually("the service is ready", || {
+            (client.status(client.request(Method::GET, "/readyz")) == 200).then_some(())
+        });
+        running
+    }
+
+    /// Starts it, and waits until it says where it listens.
+    #[track_caller]
+    pub(crate) fn listening(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
         let mut lines = BufReader::new(child.stdout.take().expect("standard output is piped"));
         let stderr = BufReader::new(child.stderr.take().expect("standard error is piped"));
@@ -35,17 +46,17 @@ impl Running {
         };
         said.lock().unwrap().push_str(&first);
         listeners.push(listen(lines, &said));
-        let running = Self { child, url, said, listeners };
-        let client = Client::new(&running.url.replace("0.0.0.0", "127.0.0.1"));
-        eventually("the service is ready", || {
-            (client.status(client.request(Method::GET, "/readyz")) == 200).then_some(())
-        });
-        running
+        Self { child, url, said, listeners }
     }
 
     /// `http://127.0.0.1:…`
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// What it has said so far.
+    pub(crate) fn said(&self) -> String {
+        self.said.lock().unwrap().clone()
     }
 
     /// Asks without a key.
