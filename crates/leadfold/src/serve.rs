@@ -57,7 +57,7 @@ pub(crate) fn run(args: &ServeArgs, settings: &Settings) -> anyhow::Result<()> {
     let options = ServiceOptions { clock: settings.clock, ..ServiceOptions::default() };
     let mark = nats::mark(&folder.engine)?;
     let (engine, held) = folder.release();
-    let service = Service::start(engine, projector, settings.data.clone(), options)?;
+    let service = Service::start(engine, projector, options)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(REQUEST_THREADS)
         .enable_all()

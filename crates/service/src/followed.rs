@@ -1,6 +1,5 @@
 //! The listing that follows the log, and the connections that read it.
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, Mutex};
@@ -9,7 +8,7 @@ use std::time::{Duration, Instant};
 use engine::{FreshBatch, FreshRecord, FreshRecords};
 use event_log::{EventLog, LogPosition};
 pub use listing::ListingError;
-use listing::{Listing, ListingReader};
+use listing::{Listing, ListingReader, ListingReaders};
 use projector::{Projection, Projector, ProjectorError, Recorded};
 use tokio::sync::{Semaphore, watch};
 
@@ -174,19 +173,19 @@ pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
 
 /// Connections that read the listing, used one after the other.
 pub(crate) struct Readers {
-    data: PathBuf,
+    source: ListingReaders,
     free: Mutex<Vec<ListingReader>>,
     turns: Arc<Semaphore>,
 }
 
 impl Readers {
-    pub(crate) fn new(data: PathBuf, most: usize) -> Self {
-        Self { data, free: Mutex::new(Vec::new()), turns: Arc::new(Semaphore::new(most)) }
+    pub(crate) fn new(source: ListingReaders, most: usize) -> Self {
+        Self { source, free: Mutex::new(Vec::new()), turns: Arc::new(Semaphore::new(most)) }
     }
 
     fn take(&self) -> Result<ListingReader, ListingError> {
         let free = self.free.lock().ok().and_then(|mut free| free.pop());
-        free.map_or_else(|| ListingReader::open(&self.data), Ok)
+        free.map_or_else(|| self.source.open(), Ok)
     }
 
     fn put(&self, reader: ListingReader) {

@@ -1,7 +1,6 @@
 //! The stages, started and brought to rest.
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, RwLock, mpsc};
 use std::thread::JoinHandle;
@@ -52,16 +51,11 @@ pub struct Service {
 }
 
 impl Service {
-    /// Starts the stages around an engine and the projector of its listing in the folder `data`.
+    /// Starts the stages around an engine and the projector of its listing.
     ///
     /// # Errors
     /// When the system gives no threads.
-    pub fn start(
-        engine: Engine,
-        projector: Projector<Listing>,
-        data: PathBuf,
-        options: ServiceOptions,
-    ) -> Result<Self, StartError> {
+    pub fn start(engine: Engine, projector: Projector<Listing>, options: ServiceOptions) -> Result<Self, StartError> {
         let fresh = engine.follow_loosely(FRESH_MAX)?;
         let parts = engine.parts().clone();
         let log = parts.log.clone();
@@ -72,7 +66,7 @@ impl Service {
             room: Arc::new(Semaphore::new(options.queued_bytes_max as usize)),
             tenants: RwLock::default(),
             failure: OnceLock::new(),
-            readers: Readers::new(data, options.readers_max),
+            readers: Readers::new(projector.projection().readers(), options.readers_max),
         });
         shared.renew_tenants(&engine);
         let (queue, calls) = tokio::sync::mpsc::channel(CALLS_QUEUED_MAX);

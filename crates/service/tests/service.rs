@@ -54,7 +54,7 @@ fn start_on(log: MemoryLog, vault: Arc<KeyVault>, options: ServiceOptions) -> Ru
     }
     let listing = Listing::open(folder.path()).unwrap();
     let projector = Projector::new(Arc::new(log.clone()), vault.clone(), listing).unwrap();
-    let service = Service::start(engine, projector, folder.path().to_owned(), options).unwrap();
+    let service = Service::start(engine, projector, options).unwrap();
     Running { service, log, vault, _folder: folder }
 }
 

@@ -14,6 +14,8 @@ pub mod query;
 
 mod reader;
 
+mod columns;
+
 mod listing;
 
 mod load;
@@ -33,7 +35,7 @@ mod error;
 pub use error::ListingError;
 pub use listing::{Listing, LoadLimits};
 pub use query::{CountMode, DuplicateQuery, LeadQuery, LeadSort, OrphanQuery, Page, QueryError};
-pub use reader::ListingReader;
+pub use reader::{ListingReader, ListingReaders};
 pub use row::{
     CampaignRow, ContactRow, Counts, DeviceRow, DuplicatePairRow, DuplicateRow, IdentifierRow, LeadRow, LeadStatus,
     MoneyShape, NoteRow, OrphanRow, ProductRow, ScoreRow, TenantRow, VisitorRow,

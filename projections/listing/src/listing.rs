@@ -10,9 +10,10 @@ use rusqlite::{Connection, params};
 use rustc_hash::FxHashMap;
 
 use crate::cache::Cache;
+use crate::columns::{Change, Entry};
 use crate::error::{Concerning, ListingError};
 use crate::load::Loading;
-use crate::reader::ListingReader;
+use crate::reader::{ListingReader, ListingReaders};
 use crate::rows::{self, RowError};
 use crate::state::lead::{Changed, LeadState};
 use crate::state::lead_key;
@@ -57,6 +58,7 @@ const NEAR_RECORDS: u64 = 10_000;
 pub struct Listing {
     pub(crate) connection: Connection,
     pub(crate) path: PathBuf,
+    pub(crate) readers: ListingReaders,
     /// While the model is loaded; `connection` is to the file that is loaded then.
     pub(crate) loading: Option<Loading>,
     pub(crate) limits: LoadLimits,
@@ -139,6 +141,7 @@ impl Listing {
     fn of(path: PathBuf, connection: Connection, state: State, loading: Option<Loading>, limits: LoadLimits) -> Self {
         Self {
             connection,
+            readers: ListingReaders::new(path.clone()),
             path,
             loading,
             limits,
@@ -158,7 +161,13 @@ impl Listing {
     /// # Errors
     /// When the file can't be opened once more.
     pub fn reader(&self) -> Result<ListingReader, ListingError> {
-        ListingReader::open_file(self.path.clone())
+        self.readers.open()
+    }
+
+    /// Opens readers of the model in use, also in other threads while this one writes.
+    #[must_use]
+    pub fn readers(&self) -> ListingReaders {
+        self.readers.clone()
     }
 
     /// The last record that is committed.
@@ -232,17 +241,30 @@ impl Listing {
     pub(crate) fn write_pending(&mut self, checkpoint: Checkpoint) -> rusqlite::Result<()> {
         let leads = self.state.leads.saturating_add(self.pending_leads);
         let state = State { checkpoint, leads, ..self.state };
-        // What is loaded stands in one transaction, which was begun with the file.
+        // What is loaded stands in one transaction, which was begun with the file, and nobody reads it.
         let transaction = self.loading.is_none().then(|| self.connection.unchecked_transaction()).transpose()?;
+        let columns = self.loading.is_none().then(|| self.readers.columns()).filter(|columns| columns.is_wanted());
+        let (after, position) = (self.state.checkpoint.position, checkpoint.position);
+        let mut change = Change { after, position, entries: Vec::new() };
         for (visitor, is_stored) in self.visitors.changed() {
             rows::visitor::write(&self.connection, visitor, is_stored)?;
         }
         for (lead, is_stored) in self.leads.changed() {
             rows::lead::write(&self.connection, lead, is_stored)?;
+            change.entries.extend(columns.as_ref().and_then(|_| Entry::of(lead)));
         }
         self.write_small()?;
         store::write_state(&self.connection, &state)?;
-        transaction.map_or(Ok(()), rusqlite::Transaction::commit)?;
+        if let Some(columns) = &columns {
+            columns.announce(change);
+        }
+        let committed = transaction.map_or(Ok(()), rusqlite::Transaction::commit);
+        match columns {
+            Some(columns) if committed.is_ok() => columns.settle(),
+            Some(columns) => columns.withdraw(),
+            None => {}
+        }
+        committed?;
         self.state = state;
         self.settle_pending();
         Ok(())

@@ -126,7 +126,7 @@ impl Listing {
         let nowhere = nowhere.map_err(|source| Concerning { doing: "open", path: &self.path }.store(source))?;
         let connection = mem::replace(&mut self.connection, nowhere);
         store::finish_loading(connection, loaded, &self.state)?;
-        store::replace(loaded, &self.path)?;
+        self.readers.replace(|| store::replace(loaded, &self.path))?;
         self.connection = store::open_writer(&self.path)?;
         self.state = store::read_state(&self.connection, &self.path)?;
         Ok(())

@@ -1,33 +1,82 @@
 //! The reading side: one connection that only reads, in any process, while another one writes.
 
+mod condition;
 mod dump;
 mod duplicate;
 mod lead;
 mod orphan;
 mod page;
 mod plan;
+mod scan;
 mod visitor;
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use event_log::LogPosition;
 use lead_domain::{LeadId, TenantId, VisitorId};
 use rusqlite::{Connection, OptionalExtension};
 
+use crate::columns::SharedColumns;
 use crate::error::{Concerning, ListingError};
-use crate::query::{DuplicateQuery, LeadQuery, OrphanQuery, Page};
+use crate::query::{Cursor, DuplicateQuery, LeadQuery, OrphanQuery, Page};
 use crate::row::{Counts, DuplicatePairRow, LeadRow, OrphanRow, TenantRow, VisitorRow};
 use crate::rows::{Columns, RowError};
 use crate::state::lead_key;
 use crate::store;
+use page::Answer;
+
+/// After so many attempts to search the columns while the writer goes on, it has to wait for a moment.
+const ATTEMPTS: usize = 4;
 
 /// Answers questions about the model as of its last commit. Each answer is true at one position.
 ///
 /// It keeps the file open that it opened: after a rebuild, open anew. Send it to another thread, or open one for each.
+///
+/// The first page of leads makes columns of all leads, about a second and 100 MB for a million; a reader that is opened
+/// by itself makes them anew after each commit that it sees. Readers from [`ListingReaders`] share them with the writer,
+/// who keeps them up to date.
 #[derive(Debug)]
 pub struct ListingReader {
     connection: Connection,
     path: PathBuf,
+    columns: Arc<SharedColumns>,
+}
+
+/// Opens readers of a model that is followed in this process. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct ListingReaders {
+    path: PathBuf,
+    /// Of the file in use; another file has other columns.
+    columns: Arc<Mutex<Arc<SharedColumns>>>,
+}
+
+impl ListingReaders {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self { path, columns: Arc::default() }
+    }
+
+    /// A reader with a connection of its own.
+    ///
+    /// # Errors
+    /// When the file can't be opened once more.
+    pub fn open(&self) -> Result<ListingReader, ListingError> {
+        // Held until the file is open, so that file and columns belong together.
+        let columns = self.columns.lock().unwrap_or_else(PoisonError::into_inner);
+        ListingReader::open_file(self.path.clone(), Arc::clone(&columns))
+    }
+
+    /// The columns that the writer keeps up to date.
+    pub(crate) fn columns(&self) -> Arc<SharedColumns> {
+        Arc::clone(&self.columns.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts another file in the place of the one in use, while nobody opens it.
+    pub(crate) fn replace<T>(&self, replace: impl FnOnce() -> Result<T, ListingError>) -> Result<T, ListingError> {
+        let mut columns = self.columns.lock().unwrap_or_else(PoisonError::into_inner);
+        *columns = Arc::default();
+        replace()
+    }
 }
 
 impl ListingReader {
@@ -36,12 +85,12 @@ impl ListingReader {
     /// # Errors
     /// When there is none, or it is damaged, of another program or version; says what to do.
     pub fn open(data: &Path) -> Result<Self, ListingError> {
-        Self::open_file(store::path_in(data))
+        Self::open_file(store::path_in(data), Arc::default())
     }
 
-    pub(crate) fn open_file(path: PathBuf) -> Result<Self, ListingError> {
+    fn open_file(path: PathBuf, columns: Arc<SharedColumns>) -> Result<Self, ListingError> {
         let connection = store::open_reader(&path)?;
-        Ok(Self { connection, path })
+        Ok(Self { connection, path, columns })
     }
 
     /// Where the model stands.
@@ -67,8 +116,34 @@ impl ListingReader {
     /// [`ListingError::Query`] when the query makes no sense; else when the model can't be read.
     pub fn leads(&self, query: &LeadQuery) -> Result<Page<LeadRow>, ListingError> {
         let after = query.after()?;
-        let (page, _) = self.at_once(|connection, state| page::leads(connection, state, query, after))?;
-        Ok(page?)
+        for _ in 0..ATTEMPTS {
+            let (answer, _) = self.at_once(|connection, state| {
+                page::leads(page::Asked { connection, state, query, after }, |connection, position| {
+                    self.columns.at(position, || scan::all(connection, position))
+                })
+            })?;
+            match answer {
+                Answer::Page(page) => return Ok(page),
+                Answer::Refused(error) => return Err(error.into()),
+                Answer::Outrun => {}
+            }
+        }
+        self.leads_exclusively(query, after)
+    }
+
+    /// A page of leads, for which the columns stand still from before its transaction on.
+    fn leads_exclusively(&self, query: &LeadQuery, after: Option<Cursor>) -> Result<Page<LeadRow>, ListingError> {
+        let columns = self.columns.exclusive();
+        let (answer, _) = self.at_once(|connection, state| {
+            page::leads(page::Asked { connection, state, query, after }, |connection, position| {
+                self.columns.bring(columns, position, || scan::all(connection, position)).map(Some)
+            })
+        })?;
+        match answer {
+            Answer::Page(page) => Ok(page),
+            Answer::Refused(error) => Err(error.into()),
+            Answer::Outrun => Err(Concerning { doing: "read", path: &self.path }.damaged()),
+        }
     }
 
     /// A page of orphans, the latest first.
@@ -77,7 +152,7 @@ impl ListingReader {
     /// [`ListingError::Query`] when the query makes no sense; else when the model can't be read.
     pub fn orphans(&self, query: &OrphanQuery) -> Result<Page<OrphanRow>, ListingError> {
         let after = query.after()?;
-        let (page, _) = self.at_once(|connection, state| page::orphans(connection, state, query, after))?;
+        let (page, _) = self.at_once(|connection, state| orphan::page(connection, state, query, after))?;
         Ok(page?)
     }
 

@@ -1,199 +1,153 @@
-//! How the rows of a query are found: conditions in SQL, and the index to walk.
+//! What of a query about leads the columns answer, and what SQLite.
 //!
-//! Either the sort's index is walked and rows that don't match are skipped, or, when a filter leaves few rows, its index
-//! is walked and those few are sorted. The choice needs no statistics: it counts, up to a limit.
+//! The columns know what most filters are about. What they don't know either leaves few leads, which SQLite finds by an
+//! index, or it is compared lead by lead, in the order of the sort, until the page is full.
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
+use rustc_hash::FxHashSet;
 
-use crate::query::{Filters, LeadQuery, RangeFilter, SortKey, Span, TextFilter, Values};
+use super::condition::Condition;
+use crate::columns::{TextColumn, Wanted};
+use crate::query::{Filters, LeadQuery, RangeFilter, SortKey, TextFilter, Values};
 use crate::store::Phase;
 
-/// Up to so many rows are quicker to sort than the sort's index is to walk.
-const SORTED_ROWS_MAX: i64 = 5_000;
-/// Up to so many visitors are looked up from the full text; for more, walking the sort's index finds a page sooner.
-const SEARCHED_VISITORS_MAX: i64 = 1_000;
-/// The full text knows parts of words of so many letters and more.
-const SEARCHED_LETTERS_MIN: usize = 3;
+/// The leads of so many visitors are quicker to find by an index than in a pass over all leads.
+const FEW_VISITORS_MAX: usize = 1_000;
+/// Of more visitors that the full text finds, a page of leads is soon found by comparing one after the other.
+const FOUND_VISITORS_MAX: usize = 50_000;
+/// The full text knows parts of words of so many letters.
+const LETTERS: usize = 3;
+/// So many parts of words are looked for. The exact comparison that follows sees to the rest.
+const PARTS_MAX: usize = 24;
 
-/// A condition in SQL with the values of its places.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Condition {
-    pub(super) sql: String,
-    pub(super) values: Vec<Value>,
-}
-
-/// Which rows, and how to find them.
-#[derive(Clone, Debug)]
+/// How the leads of a query are found.
+#[derive(Debug)]
 pub(super) struct Plan {
-    /// `INDEXED BY …`, or nothing where there are no indexes yet.
-    pub(super) index: String,
-    /// All conditions, joined.
-    pub(super) condition: Condition,
+    /// What the columns are to compare.
+    pub(super) wanted: Wanted,
+    pub(super) rows: Rows,
 }
 
-/// An index that a filter's condition can walk.
-struct Choice {
-    index: &'static str,
-    condition: Condition,
-}
-
-impl Condition {
-    fn new(sql: &str, values: Vec<Value>) -> Self {
-        Self { sql: sql.to_owned(), values }
-    }
-
-    fn one_of(column: &str, values: &Values) -> Self {
-        let sql = format!("{column} IN ({})", places(values.len()));
-        Self { sql, values: values.iter().cloned().map(Value::Text).collect() }
-    }
-
-    /// Adds a condition that must hold too.
-    pub(super) fn and(&mut self, other: Self) {
-        if !self.sql.is_empty() {
-            self.sql.push_str(" AND ");
-        }
-        self.sql.push_str(&other.sql);
-        self.values.extend(other.values);
-    }
-}
-
-fn places(count: usize) -> String {
-    vec!["?"; count].join(", ")
+/// Which leads come into question.
+#[derive(Debug)]
+pub(super) enum Rows {
+    /// Few, which an index finds.
+    Few {
+        /// `INDEXED BY …`, or nothing where there are no indexes yet.
+        index: &'static str,
+        /// Everything that the columns don't know.
+        condition: Condition,
+    },
+    /// All of them.
+    All {
+        /// What the columns don't know; empty when they know everything.
+        rest: Condition,
+    },
 }
 
 /// Plans a query about leads.
 pub(super) fn leads(connection: &Connection, phase: Phase, query: &LeadQuery) -> rusqlite::Result<Plan> {
-    let tenant = i64::from(query.tenant.0);
-    let mut condition = Condition::new("l.tenant = ?", vec![Value::Integer(tenant)]);
-    let mut choices = Vec::new();
-    for (filter, values) in &query.filters.texts {
-        let (index, wanted) = text_condition(*filter, values, tenant);
-        if let Some(index) = index {
-            choices.push(Choice { index, condition: wanted.clone() });
-        }
-        condition.and(wanted);
-    }
-    for (filter, span) in &query.filters.ranges {
-        condition.and(range_condition(*filter, span));
-    }
-    for (name, values) in &query.filters.attributes {
-        condition.and(attribute_condition(name, values));
-    }
-    if phase == Phase::Loading {
-        condition.and_search(&query.filters);
-        return Ok(Plan { index: String::new(), condition });
-    }
-    let mut index = sort_index(query.sort.key);
-    let mut fewest = SORTED_ROWS_MAX + 1;
-    for choice in choices {
-        let rows = count_up_to_limit(connection, tenant, &choice)?;
-        if rows < fewest {
-            fewest = rows;
-            index = choice.index;
+    let (tenant, filters) = (query.tenant.0, &query.filters);
+    let mut wanted = Wanted { tenant, ..Wanted::default() };
+    wanted.ranges = filters.ranges.iter().map(|(filter, span)| (number_of(*filter), *span)).collect();
+    let (mut few, mut index) = (Condition::default(), "");
+    for (filter, values) in &filters.texts {
+        match place_of(*filter) {
+            Known::Text(column) => wanted.texts.push((column, values.clone())),
+            Known::Status => wanted.is_open = is_open(values),
+            Known::Group => wanted.texts.push((TextColumn::LeadType, lead_types(connection, tenant, values)?)),
+            Known::Customer => {
+                few.and(Condition::one_of("l.customer_id", values));
+                index = if index.is_empty() { "INDEXED BY leads_by_customer" } else { index };
+            }
+            Known::Contact(column) => {
+                few.and(contact_condition(column, values, tenant));
+                index = "INDEXED BY leads_by_visitor";
+            }
         }
     }
-    if fewest > SEARCHED_VISITORS_MAX
-        && let Some(found) = found_by_search(connection, &query.filters)?
-    {
-        index = "leads_by_visitor";
-        condition.and(found);
+    if few.is_empty() && phase == Phase::Indexed {
+        match found_by_search(connection, filters)? {
+            Found::Few(condition) => (few, index) = (condition, "INDEXED BY leads_by_visitor"),
+            Found::Some(visitors) => wanted.visitors = Some(visitors),
+            Found::Many => {}
+        }
     }
-    condition.and_search(&query.filters);
-    Ok(Plan { index: format!("INDEXED BY {index}"), condition })
-}
-
-const fn sort_index(key: SortKey) -> &'static str {
-    match key {
-        SortKey::LastInteractionAt => "leads_by_last_interaction",
-        SortKey::Score => "leads_by_score",
-        SortKey::OpenedAt => "leads_by_opened",
-        SortKey::ClosedAt => "leads_by_closed",
-        SortKey::Value => "leads_by_value",
-    }
-}
-
-fn count_up_to_limit(connection: &Connection, tenant: i64, choice: &Choice) -> rusqlite::Result<i64> {
-    let sql = format!(
-        "SELECT count(*) FROM (SELECT 1 FROM leads l INDEXED BY {} WHERE l.tenant = ? AND {} LIMIT {})",
-        choice.index,
-        choice.condition.sql,
-        SORTED_ROWS_MAX + 1
-    );
-    let values = std::iter::once(Value::Integer(tenant)).chain(choice.condition.values.iter().cloned());
-    connection.prepare_cached(&sql)?.query_row(params_from_iter(values), |row| row.get(0))
-}
-
-/// The condition of a filter on a text, and the index that finds its rows.
-fn text_condition(filter: TextFilter, values: &Values, tenant: i64) -> (Option<&'static str>, Condition) {
-    let (index, column) = match filter {
-        TextFilter::Status => return (Some("leads_by_cause"), status_condition(values)),
-        TextFilter::Group => return (Some("leads_by_type"), group_condition(values, tenant)),
-        TextFilter::Email => return (Some("leads_by_visitor"), contact_condition("email", values, tenant)),
-        TextFilter::Phone => return (Some("leads_by_visitor"), contact_condition("phone", values, tenant)),
-        TextFilter::LeadType => (Some("leads_by_type"), "l.lead_type"),
-        TextFilter::Skill => (Some("leads_by_skill"), "l.skill"),
-        TextFilter::Channel => (Some("leads_by_channel"), "l.channel"),
-        TextFilter::Temperature => (None, "l.temperature"),
-        TextFilter::Stage => (None, "l.stage"),
-        TextFilter::Owner => (Some("leads_by_owner"), "l.owner"),
-        TextFilter::CloseCause => (Some("leads_by_cause"), "l.close_cause"),
-        TextFilter::CustomerId => (Some("leads_by_customer"), "l.customer_id"),
-        TextFilter::Campaign => (Some("leads_by_campaign"), "l.campaign"),
+    let mut rest = Condition::default();
+    filters.attributes.iter().for_each(|(name, values)| rest.and(attribute_condition(name, values)));
+    filters.search.iter().for_each(|word| rest.and(search_condition(word)));
+    let rows = if few.is_empty() {
+        Rows::All { rest }
+    } else {
+        let mut condition = Condition::of_tenant(tenant);
+        condition.and(few);
+        condition.and(rest);
+        Rows::Few { index: if phase == Phase::Indexed { index } else { "" }, condition }
     };
-    (index, Condition::one_of(column, values))
+    Ok(Plan { wanted, rows })
 }
 
-fn status_condition(values: &Values) -> Condition {
+/// Who knows the values of a filter.
+enum Known {
+    /// A column.
+    Text(TextColumn),
+    /// The column of causes.
+    Status,
+    /// The policy, for the column of lead types.
+    Group,
+    /// The leads table only.
+    Customer,
+    /// This column of the visitors table.
+    Contact(&'static str),
+}
+
+const fn place_of(filter: TextFilter) -> Known {
+    match filter {
+        TextFilter::Status => Known::Status,
+        TextFilter::Group => Known::Group,
+        TextFilter::CustomerId => Known::Customer,
+        TextFilter::Email => Known::Contact("email"),
+        TextFilter::Phone => Known::Contact("phone"),
+        TextFilter::LeadType => Known::Text(TextColumn::LeadType),
+        TextFilter::Skill => Known::Text(TextColumn::Skill),
+        TextFilter::Channel => Known::Text(TextColumn::Channel),
+        TextFilter::Temperature => Known::Text(TextColumn::Temperature),
+        TextFilter::Stage => Known::Text(TextColumn::Stage),
+        TextFilter::Owner => Known::Text(TextColumn::Owner),
+        TextFilter::CloseCause => Known::Text(TextColumn::CloseCause),
+        TextFilter::Campaign => Known::Text(TextColumn::Campaign),
+    }
+}
+
+const fn number_of(filter: RangeFilter) -> SortKey {
+    match filter {
+        RangeFilter::Score => SortKey::Score,
+        RangeFilter::Value => SortKey::Value,
+        RangeFilter::Opened => SortKey::OpenedAt,
+        RangeFilter::Closed => SortKey::ClosedAt,
+        RangeFilter::LastInteraction => SortKey::LastInteractionAt,
+    }
+}
+
+fn is_open(values: &Values) -> Option<bool> {
     let (open, closed) = (values.iter().any(|value| value == "open"), values.iter().any(|value| value == "closed"));
-    let sql = match (open, closed) {
-        (true, false) => "l.close_cause IS NULL",
-        (false, true) => "l.close_cause > ''",
-        (true, true) | (false, false) => "TRUE",
-    };
-    Condition::new(sql, Vec::new())
+    (open != closed).then_some(open)
 }
 
-fn group_condition(values: &Values, tenant: i64) -> Condition {
-    let mut condition = Condition::one_of("grp", values);
-    condition.sql = format!("l.lead_type IN (SELECT name FROM lead_types WHERE tenant = ? AND {})", condition.sql);
-    condition.values.insert(0, Value::Integer(tenant));
-    condition
+/// The lead types of these groups, in the policy in force.
+fn lead_types(connection: &Connection, tenant: u32, groups: &Values) -> rusqlite::Result<Values> {
+    let mut condition = Condition::new("tenant = ?", [Value::Integer(tenant.into())]);
+    condition.and(Condition::one_of("grp", groups));
+    let mut statement = connection.prepare_cached(&format!("SELECT name FROM lead_types WHERE {}", condition.sql))?;
+    statement.query_map(params_from_iter(condition.values), |row| row.get(0))?.collect()
 }
 
-fn contact_condition(column: &str, values: &Values, tenant: i64) -> Condition {
+fn contact_condition(column: &str, values: &Values, tenant: u32) -> Condition {
     let mut condition = Condition::one_of(column, values);
     condition.sql = format!("l.visitor IN (SELECT id FROM visitors WHERE tenant = ? AND {})", condition.sql);
-    condition.values.insert(0, Value::Integer(tenant));
+    condition.values.insert(0, Value::Integer(tenant.into()));
     condition
-}
-
-fn range_condition(filter: RangeFilter, span: &Span) -> Condition {
-    let column = match filter {
-        RangeFilter::Score => "l.score",
-        RangeFilter::Value => "l.sale_value",
-        RangeFilter::Opened => "l.opened_at",
-        RangeFilter::Closed => "l.closed_at",
-        RangeFilter::LastInteraction => "l.last_interaction_at",
-    };
-    span_condition(column, span)
-}
-
-/// The condition that a column lies in a span; true for an open one.
-pub(super) fn span_condition(column: &str, span: &Span) -> Condition {
-    let mut condition = Condition::new("TRUE", Vec::new());
-    if let Some(from) = span.from {
-        condition.and(Condition::new(&format!("{column} >= ?"), vec![Value::Integer(from)]));
-    }
-    if let Some(to) = span.to {
-        condition.and(Condition::new(&format!("{column} < ?"), vec![Value::Integer(to)]));
-    }
-    condition
-}
-
-/// The condition that a column has one of the values; true for none.
-pub(super) fn values_condition(column: &str, values: &Values) -> Condition {
-    if values.is_empty() { Condition::new("TRUE", Vec::new()) } else { Condition::one_of(column, values) }
 }
 
 /// Compares the stored value's JSON: a text, or a number or truth value that is written so.
@@ -209,33 +163,43 @@ fn attribute_condition(name: &str, values: &Values) -> Condition {
     condition
 }
 
-/// The condition that the visitor is among those that the full text finds; `None` when these are many, or when all words
-/// are too short for it.
-fn found_by_search(connection: &Connection, filters: &Filters) -> rusqlite::Result<Option<Condition>> {
-    let mut found = Condition::default();
-    for word in filters.search.iter().filter(|word| word.chars().count() >= SEARCHED_LETTERS_MIN) {
-        // The wildcards of LIKE have no escape that the full text understands: any one letter stands for them, and the
-        // exact comparison that follows decides.
-        let pattern = word.replace(['%', '_'], "_");
-        found.and(Condition::new("search LIKE ?", vec![Value::Text(format!("%{pattern}%"))]));
-    }
-    if found.sql.is_empty() {
-        return Ok(None);
-    }
-    let select = format!("SELECT rowid FROM contact_search WHERE {}", found.sql);
-    let counted = format!("SELECT count(*) FROM ({select} LIMIT {})", SEARCHED_VISITORS_MAX + 1);
-    let mut statement = connection.prepare_cached(&counted)?;
-    let visitors: i64 = statement.query_row(params_from_iter(&found.values), |row| row.get(0))?;
-    found.sql = format!("l.visitor IN ({select})");
-    Ok((visitors <= SEARCHED_VISITORS_MAX).then_some(found))
+/// Compares what the contact shows with a word that is looked for.
+fn search_condition(word: &str) -> Condition {
+    let sql = "EXISTS (SELECT 1 FROM visitors v WHERE v.id = l.visitor AND instr(v.search, ?) > 0)";
+    Condition::new(sql, [Value::Text(word.to_owned())])
 }
 
-impl Condition {
-    /// Compares what the contact shows with each word that is looked for.
-    fn and_search(&mut self, filters: &Filters) {
-        for word in &filters.search {
-            let sql = "EXISTS (SELECT 1 FROM visitors v WHERE v.id = l.visitor AND instr(v.search, ?) > 0)";
-            self.and(Self::new(sql, vec![Value::Text(word.clone())]));
+/// The visitors whom the full text finds: all who match, and some who don't.
+enum Found {
+    /// So few that a condition on them may lead to their leads.
+    Few(Condition),
+    Some(FxHashSet<i64>),
+    /// So many that they are not worth knowing, or the words are too short for the full text.
+    Many,
+}
+
+fn found_by_search(connection: &Connection, filters: &Filters) -> rusqlite::Result<Found> {
+    let Some(parts) = parts_of(&filters.search) else { return Ok(Found::Many) };
+    let select = "SELECT rowid FROM contact_search WHERE contact_search MATCH ?";
+    let mut statement = connection.prepare_cached(&format!("{select} LIMIT {}", FOUND_VISITORS_MAX + 1))?;
+    let visitors = statement.query_map([&parts], |row| row.get(0))?.collect::<Result<FxHashSet<i64>, _>>()?;
+    if visitors.len() <= FEW_VISITORS_MAX {
+        return Ok(Found::Few(Condition::new(format!("l.visitor IN ({select})"), [Value::Text(parts)])));
+    }
+    Ok(if visitors.len() <= FOUND_VISITORS_MAX { Found::Some(visitors) } else { Found::Many })
+}
+
+/// The parts of the words in the full text's language: whoever shows the words shows all their parts. Comparing parts
+/// needs no visitor's row, which `LIKE` would read for each that it finds.
+fn parts_of(words: &Values) -> Option<String> {
+    let mut parts = Vec::new();
+    for word in words {
+        let letters: Vec<char> = word.chars().collect();
+        for part in letters.windows(LETTERS).filter(|part| !part.contains(&'\0')) {
+            let part: String = part.iter().collect();
+            parts.push(format!("\"{}\"", part.replace('"', "\"\"")));
         }
     }
+    parts.truncate(PARTS_MAX);
+    (!parts.is_empty()).then(|| parts.join(" AND "))
 }

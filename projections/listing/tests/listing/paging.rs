@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use crate::agreement::random_world;
 use crate::world::{ACME, World, touch};
 
-const SORTS: [&str; 10] = [
+pub(crate) const SORTS: [&str; 10] = [
     "-last_interaction_at",
     "last_interaction_at",
     "-score",

@@ -206,6 +206,11 @@ impl World {
         Story { log: Arc::new(self.log.clone()), vault: Arc::clone(&self.vault) }
     }
 
+    /// The last record's position.
+    pub(crate) fn log_head(&self) -> u64 {
+        self.log.head().position.0
+    }
+
     fn next_position(&self) -> LogPosition {
         self.log.head().position.next()
     }
