@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use event_log::LogPosition;
-use lead_domain::{LeadId, Name, VisitorId};
+use lead_domain::{CloseCause, LeadId, Name, VisitorId};
 use projector::{Checkpoint, FoldError, ModelError, Park};
 use rusqlite::{Connection, params};
 use rustc_hash::FxHashMap;
@@ -15,7 +15,7 @@ use crate::error::{Concerning, ListingError};
 use crate::load::Loading;
 use crate::reader::{ListingReader, ListingReaders};
 use crate::rows::{self, RowError};
-use crate::state::lead::{Changed, LeadState};
+use crate::state::lead::LeadState;
 use crate::state::lead_key;
 use crate::state::orphan::OrphanState;
 use crate::state::visitor::VisitorState;
@@ -69,6 +69,8 @@ pub struct Listing {
     pub(crate) orphans: FxHashMap<u64, PendingOrphan>,
     pub(crate) duplicates: Vec<PendingDuplicate>,
     pub(crate) policies: BTreeMap<u32, PendingPolicy>,
+    /// How many leads more of each tenant are open, or closed by that cause.
+    pub(crate) counts: BTreeMap<(u32, &'static str), i64>,
     /// Of the records folded since the last commit; while loading, about of those whose rows are in memory.
     pub(crate) pending_bytes: u64,
     /// Leads opened since the last commit.
@@ -122,6 +124,7 @@ impl Listing {
     pub fn open_limited(data: &Path, limits: LoadLimits) -> Result<Self, ListingError> {
         let path = store::path_in(data);
         let connection = store::open_writer(&path)?;
+        store::remove_earlier(data)?;
         let state = store::read_state(&connection, &path)?;
         Ok(Self::of(path, connection, state, None, limits))
     }
@@ -151,6 +154,7 @@ impl Listing {
             orphans: FxHashMap::default(),
             duplicates: Vec::new(),
             policies: BTreeMap::new(),
+            counts: BTreeMap::new(),
             pending_bytes: 0,
             pending_leads: 0,
         }
@@ -286,11 +290,16 @@ impl Listing {
         for pair in &self.duplicates {
             write_duplicate(&self.connection, pair)?;
         }
-        Ok(())
+        write_counts(&self.connection, &self.counts)
+    }
+
+    /// A tenant has so many leads more that are open, or closed by that cause.
+    pub(crate) fn count_lead(&mut self, tenant: u32, cause: Option<CloseCause>, more: i64) {
+        *self.counts.entry((tenant, cause.map_or(OPEN, CloseCause::code))).or_default() += more;
     }
 
     fn settle_pending(&mut self) {
-        self.leads.committed(KEPT_ROWS_MAX, |lead| lead.changed = Changed::default());
+        self.leads.committed(KEPT_ROWS_MAX, |lead| lead.index_changed = false);
         self.visitors.committed(KEPT_ROWS_MAX, |visitor| visitor.shown_changed = false);
         self.forget_small();
         self.pending_leads = 0;
@@ -314,6 +323,7 @@ impl Listing {
         self.orphans.clear();
         self.duplicates.clear();
         self.policies.clear();
+        self.counts.clear();
     }
 
     /// When much is to come: begins to load an empty model, and drops the indexes of another one if making them anew is
@@ -374,6 +384,9 @@ impl Listing {
     }
 }
 
+/// In the place of a cause.
+const OPEN: &str = "";
+
 const UNKNOWN_VISITOR: Park = Park { reason: "it names a visitor that was never created" };
 
 fn write_policy(connection: &Connection, tenant: u32, policy: &PendingPolicy) -> rusqlite::Result<()> {
@@ -399,4 +412,17 @@ fn write_duplicate(connection: &Connection, pair: &PendingDuplicate) -> rusqlite
         )?
         .execute(params![one.0.cast_signed(), other.0.cast_signed(), pair.tenant, pair.kind, pair.settled])
         .map(|_| ())
+}
+
+fn write_counts(connection: &Connection, counts: &BTreeMap<(u32, &'static str), i64>) -> rusqlite::Result<()> {
+    for ((tenant, cause), more) in counts {
+        connection
+            .prepare_cached(
+                "INSERT INTO lead_counts (tenant, close_cause, leads) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (tenant, close_cause) DO UPDATE SET leads = leads + excluded.leads",
+            )?
+            .execute(params![tenant, cause, more])?;
+    }
+    // A row for none would tell one way to the same model from another.
+    connection.prepare_cached("DELETE FROM lead_counts WHERE leads = 0")?.execute([]).map(|_| ())
 }

@@ -237,20 +237,18 @@ fn tenants(connection: &Connection) -> rusqlite::Result<Vec<TenantRow>> {
 
 fn counts(connection: &Connection, tenant: TenantId) -> rusqlite::Result<Counts> {
     let mut counts = Counts::default();
-    let mut statement =
-        connection.prepare_cached("SELECT close_cause, count(*) FROM leads WHERE tenant = ?1 GROUP BY close_cause")?;
+    let mut statement = connection.prepare_cached("SELECT close_cause, leads FROM lead_counts WHERE tenant = ?1")?;
     let rows = statement.query_map([tenant.0], |row| {
         let columns = &mut Columns::of(row);
-        Ok((columns.next::<Option<String>>()?, columns.unsigned()?))
+        Ok((columns.next::<String>()?, columns.unsigned()?))
     })?;
     for row in rows {
         let (cause, leads) = row?;
         counts.opened += leads;
-        match cause {
-            Some(cause) => {
-                counts.closed.insert(cause, leads);
-            }
-            None => counts.open = leads,
+        if cause.is_empty() {
+            counts.open = leads;
+        } else {
+            counts.closed.insert(cause, leads);
         }
     }
     let mut statement = connection.prepare_cached("SELECT count(*) FROM orphans WHERE tenant = ?1")?;

@@ -58,9 +58,22 @@ pub(crate) struct State {
     pub(crate) leads: u64,
 }
 
-/// Where the model of a data folder lives: `projections/listing-v2.sqlite`.
+/// Where the model of a data folder lives: `projections/listing-v3.sqlite`.
 pub(crate) fn path_in(data: &Path) -> PathBuf {
-    data.join(FOLDER).join(format!("listing-v{MODEL_VERSION}.sqlite"))
+    path_of(data, MODEL_VERSION)
+}
+
+fn path_of(data: &Path, version: u32) -> PathBuf {
+    data.join(FOLDER).join(format!("listing-v{version}.sqlite"))
+}
+
+/// Removes what earlier versions of the program left: the model is built anew from the log, and nobody reads them.
+pub(crate) fn remove_earlier(data: &Path) -> Result<(), ListingError> {
+    for path in (1..MODEL_VERSION).map(|version| path_of(data, version)) {
+        remove(&path)?;
+        remove(&loading_path(&path))?;
+    }
+    Ok(())
 }
 
 /// Where a model is loaded beside the one in use, which is at `path`.

@@ -113,7 +113,7 @@ impl Listing {
             for ordinal in 1..=self.visitor(*member)?.leads_opened {
                 let lead = self.lead_mut(lead_domain::LeadId { visitor: *member, ordinal })?;
                 lead.visitor = owner;
-                lead.changed.names = true;
+                lead.index_changed = true;
                 lead.changed_at = setting.header.position;
             }
         }

@@ -35,6 +35,7 @@ impl Listing {
         lead.version = 1;
         lead.changed_at = setting.header.position;
         self.pending_leads += 1;
+        self.count_lead(setting.header.tenant, None, 1);
         Ok(())
     }
 
@@ -48,7 +49,7 @@ impl Listing {
         let customer_id = self.customer_text(setting, owner, customer)?;
         let lead = self.named(setting, id)?;
         lead.customer_id = customer_id;
-        lead.changed.names = true;
+        lead.index_changed = true;
         Ok(())
     }
 
@@ -98,28 +99,25 @@ impl Listing {
         let recorded_at = Time::from_millis(setting.header.occurred_at);
         let lead = self.named(setting, id)?;
         let note = setting.personal.and_then(|personal| personal.note.as_ref());
+        let before = lead.cause();
         match event {
             Event::ConversionRecorded { value, rgus, .. } => lead.add_sale(*value, *rgus),
             Event::ConversionWithdrawn { value, rgus, .. } => lead.withdraw_sale(*value, *rgus),
             Event::LeadClosed { cause, at, reason, .. } => {
-                lead.set_closing(Some(Closing { cause: *cause, at: *at, reason: reason.clone() }));
+                lead.closing = Some(Closing { cause: *cause, at: *at, reason: reason.clone() });
                 if let Some(note) = note.filter(|_| *cause == CloseCause::Operator) {
                     lead.add_note(note.as_str(), recorded_at);
                 }
             }
             Event::LeadReopened { deadline, .. } => {
-                lead.set_closing(None);
+                lead.closing = None;
                 lead.deadline = *deadline;
             }
             Event::LeadTypeChanged { to, deadline, .. } => {
                 lead.lead_type = to.clone();
                 lead.deadline = *deadline;
-                lead.changed.names = true;
             }
-            Event::LeadAssigned { owner, .. } => {
-                lead.owner.clone_from(owner);
-                lead.changed.names = true;
-            }
+            Event::LeadAssigned { owner, .. } => lead.owner.clone_from(owner),
             Event::NoteAdded { .. } => {
                 if let Some(note) = note {
                     lead.add_note(note.as_str(), recorded_at);
@@ -144,6 +142,11 @@ impl Listing {
             | Event::InteractionOrphaned { .. }
             | Event::InteractionMoved { .. }
             | Event::ConversionRepeated { .. } => {}
+        }
+        let (tenant, after) = (lead.tenant, lead.cause());
+        if before != after {
+            self.count_lead(tenant, before, -1);
+            self.count_lead(tenant, after, 1);
         }
         Ok(())
     }

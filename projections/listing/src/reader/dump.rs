@@ -7,11 +7,12 @@ use rusqlite::types::ValueRef;
 
 /// Tables in order, each with its key. The state table is left out: where a model stands and whether it has indexes
 /// yet says nothing about what is in it.
-const TABLES: [(&str, &str); 6] = [
+const TABLES: [(&str, &str); 7] = [
     ("tenants", "id"),
     ("lead_types", "tenant, name"),
     ("visitors", "id"),
     ("leads", "id"),
+    ("lead_counts", "tenant, close_cause"),
     ("orphans", "id"),
     ("duplicates", "visitor, other"),
 ];

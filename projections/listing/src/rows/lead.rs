@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql};
 
 use crate::rows::{Columns, RowError, closed, device_of, device_row, millis, opened, product_of, product_row};
 use crate::state::attributes::Attributes;
-use crate::state::lead::{Changed, Closing, LeadState, Sales};
+use crate::state::lead::{Closing, LeadState, Sales};
 use crate::state::{Dated, lead_key, lead_of};
 
 /// When a column is written.
@@ -19,35 +19,32 @@ enum Written {
     /// With every change: no index holds it.
     Always,
     /// When it changed: an index holds it.
-    LastInteraction,
-    Closing,
-    Value,
-    Names,
+    Indexed,
 }
 
 /// The columns that the fold writes, in the order of their parameters; the id is the parameter behind them.
 const COLUMNS: [(&str, Written); 32] = [
     ("tenant", Written::Once),
-    ("visitor", Written::Names),
-    ("lead_type", Written::Names),
-    ("close_cause", Written::Closing),
-    ("close_reason", Written::Closing),
+    ("visitor", Written::Indexed),
+    ("lead_type", Written::Always),
+    ("close_cause", Written::Always),
+    ("close_reason", Written::Always),
     ("opened_at", Written::Once),
-    ("closed_at", Written::Closing),
+    ("closed_at", Written::Always),
     ("deadline", Written::Always),
     ("first_interaction_at", Written::Always),
-    ("last_interaction_at", Written::LastInteraction),
+    ("last_interaction_at", Written::Always),
     ("interactions", Written::Always),
-    ("customer_id", Written::Names),
-    ("skill", Written::Names),
-    ("channel", Written::Names),
-    ("campaign", Written::Names),
-    ("campaign_source", Written::Names),
-    ("campaign_medium", Written::Names),
-    ("owner", Written::Names),
-    ("sale_value", Written::Value),
-    ("sale_currency", Written::Value),
-    ("sale_sums", Written::Value),
+    ("customer_id", Written::Indexed),
+    ("skill", Written::Always),
+    ("channel", Written::Always),
+    ("campaign", Written::Always),
+    ("campaign_source", Written::Always),
+    ("campaign_medium", Written::Always),
+    ("owner", Written::Always),
+    ("sale_value", Written::Always),
+    ("sale_currency", Written::Always),
+    ("sale_sums", Written::Always),
     ("rgus", Written::Always),
     ("conversions", Written::Always),
     ("device", Written::Always),
@@ -72,40 +69,23 @@ static SELECT: LazyLock<String> = LazyLock::new(|| {
     format!("SELECT {} FROM leads WHERE id = ?1", names.join(", "))
 });
 
-/// One statement for each set of changed columns, so that an unchanged index is left alone.
-static UPDATES: LazyLock<Vec<String>> = LazyLock::new(|| (0..16).map(|bits| update_sql(from_bits(bits))).collect());
+/// Leaves the indexes alone.
+static UPDATE: LazyLock<String> = LazyLock::new(|| update_sql(&[Written::Always]));
+static UPDATE_INDEXED: LazyLock<String> = LazyLock::new(|| update_sql(&[Written::Always, Written::Indexed]));
 
-fn from_bits(bits: usize) -> Changed {
-    let bit = |place: usize| bits >> place & 1 == 1;
-    Changed { last_interaction: bit(0), closing: bit(1), value: bit(2), names: bit(3) }
-}
-
-fn to_bits(changed: Changed) -> usize {
-    let bit = |set: bool, place: usize| usize::from(set) << place;
-    bit(changed.last_interaction, 0) | bit(changed.closing, 1) | bit(changed.value, 2) | bit(changed.names, 3)
-}
-
-fn update_sql(changed: Changed) -> String {
-    let set: Vec<String> = COLUMNS
-        .iter()
-        .zip(1..)
-        .filter(|((_, written), _)| match written {
-            Written::Once => false,
-            Written::Always => true,
-            Written::LastInteraction => changed.last_interaction,
-            Written::Closing => changed.closing,
-            Written::Value => changed.value,
-            Written::Names => changed.names,
-        })
-        .map(|((name, _), place)| format!("{name} = ?{place}"))
-        .collect();
+fn update_sql(which: &[Written]) -> String {
+    let columns = COLUMNS.iter().zip(1..).filter(|((_, written), _)| which.contains(written));
+    let set: Vec<String> = columns.map(|((name, _), place)| format!("{name} = ?{place}")).collect();
     format!("UPDATE leads SET {} WHERE id = ?{}", set.join(", "), COLUMNS.len())
 }
 
 /// Writes a lead: a new row, or the changed columns of the one that is there.
 pub(crate) fn write(connection: &Connection, lead: &LeadState, is_stored: bool) -> rusqlite::Result<()> {
-    let sql = if is_stored { UPDATES.get(to_bits(lead.changed)) } else { Some(&*INSERT) };
-    let Some(sql) = sql else { return Ok(()) };
+    let sql = match (is_stored, lead.index_changed) {
+        (false, _) => &*INSERT,
+        (true, false) => &*UPDATE,
+        (true, true) => &*UPDATE_INDEXED,
+    };
     let closing = lead.closing.as_ref();
     let value = lead.sales.value();
     let attributes = (!lead.attributes.is_empty()).then(|| lead.attributes.to_json().to_string());

@@ -48,8 +48,9 @@ pub(crate) struct LeadState {
     pub(crate) version: u32,
     /// The record that changed it last.
     pub(crate) changed_at: LogPosition,
-    /// What differs from the stored row, beyond columns that no index holds.
-    pub(crate) changed: Changed,
+    /// Whether the visitor or the customer id differs from the stored row. Only they have an index, which a write of the
+    /// others leaves alone.
+    pub(crate) index_changed: bool,
 }
 
 /// How a lead ended.
@@ -58,19 +59,6 @@ pub(crate) struct Closing {
     pub(crate) cause: CloseCause,
     pub(crate) at: Time,
     pub(crate) reason: Option<Name>,
-}
-
-/// Indexed columns that differ from the stored row. Writing only these leaves the other indexes alone.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Changed {
-    /// `last_interaction_at`.
-    pub(crate) last_interaction: bool,
-    /// `close_cause` and `closed_at`.
-    pub(crate) closing: bool,
-    /// `sale_value`.
-    pub(crate) value: bool,
-    /// The rarer ones: visitor, lead type, customer id, skill, channel, campaign, owner.
-    pub(crate) names: bool,
 }
 
 /// Sales that count: how many, and what they sum up to in each currency, in the order in which currencies came.
@@ -132,7 +120,7 @@ impl LeadState {
             notes: Vec::new(),
             version: 0,
             changed_at: LogPosition::START,
-            changed: Changed::default(),
+            index_changed: false,
         }
     }
 
@@ -148,14 +136,10 @@ impl LeadState {
     pub(crate) fn attach(&mut self, occurred_at: Time, deadline: Time) {
         if self.interactions == 0 {
             self.first_interaction_at = occurred_at;
-            self.changed.last_interaction |= self.last_interaction_at != occurred_at;
             self.last_interaction_at = occurred_at;
         }
         self.first_interaction_at = self.first_interaction_at.min(occurred_at);
-        if occurred_at > self.last_interaction_at {
-            self.last_interaction_at = occurred_at;
-            self.changed.last_interaction = true;
-        }
+        self.last_interaction_at = self.last_interaction_at.max(occurred_at);
         self.interactions = self.interactions.saturating_add(1);
         self.deadline = deadline;
     }
@@ -164,7 +148,6 @@ impl LeadState {
     pub(crate) fn detach(&mut self, remaining: Option<(Time, Time)>, deadline: Time) {
         self.interactions = self.interactions.saturating_sub(1);
         (self.first_interaction_at, self.last_interaction_at) = remaining.unwrap_or((self.opened_at, self.opened_at));
-        self.changed.last_interaction = true;
         self.deadline = deadline;
     }
 
@@ -178,7 +161,6 @@ impl LeadState {
             self.campaign = campaign.and_then(|campaign| name(&campaign.name));
             self.campaign_source = campaign.and_then(|campaign| name(&campaign.source));
             self.campaign_medium = campaign.and_then(|campaign| name(&campaign.medium));
-            self.changed.names = true;
         }
         let at = at.as_millis();
         if let Some(device) = touch.device {
@@ -192,10 +174,9 @@ impl LeadState {
         }
     }
 
-    /// It ended, or goes on.
-    pub(crate) fn set_closing(&mut self, closing: Option<Closing>) {
-        self.closing = closing;
-        self.changed.closing = true;
+    /// How it ended; `None` while it is open.
+    pub(crate) fn cause(&self) -> Option<CloseCause> {
+        self.closing.as_ref().map(|closing| closing.cause)
     }
 
     /// A sale counted.
@@ -204,7 +185,6 @@ impl LeadState {
         self.sales.rgus = self.sales.rgus.saturating_add(i64::from(rgus));
         if let Some(value) = value {
             self.sales.add(value);
-            self.changed.value = true;
         }
     }
 
@@ -214,7 +194,6 @@ impl LeadState {
         self.sales.rgus = self.sales.rgus.saturating_sub(i64::from(rgus));
         if let Some(value) = value {
             self.sales.withdraw(value);
-            self.changed.value = true;
         }
     }
 

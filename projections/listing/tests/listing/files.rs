@@ -8,7 +8,7 @@ use listing::{Listing, ListingError, ListingReader};
 use crate::world::{ACME, World, found, touch};
 
 fn file_of(world: &World) -> PathBuf {
-    world.folder.path().join("projections/listing-v2.sqlite")
+    world.folder.path().join("projections/listing-v3.sqlite")
 }
 
 fn some_world() -> World {
@@ -94,4 +94,20 @@ fn a_reader_sees_commits_while_the_writer_goes_on() {
     projector.catch_up(world.story().log.head().position, &mut |_| {}).unwrap();
     assert_eq!(found(&reader, &[]), ["V2-1", "V1-1"]);
     assert_eq!(reader.counts(ACME).unwrap().1, projector.checkpoint());
+}
+
+#[test]
+fn what_earlier_versions_left_is_removed_and_the_model_is_built_from_the_log() {
+    let mut world = World::new();
+    world.happens(touch(1).cookie("a"));
+    let folder = world.folder.path().join("projections");
+    fs::create_dir_all(&folder).unwrap();
+    let earlier = ["listing-v1.sqlite", "listing-v1.sqlite-wal", "listing-v2.sqlite", "listing-v2.building.sqlite"];
+    for name in earlier {
+        fs::write(folder.join(name), b"of an earlier version").unwrap();
+    }
+    assert_eq!(found(&world.followed(), &[]), ["V1-1"]);
+    let names = fs::read_dir(&folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+    let left: Vec<String> = names.filter(|name| !name.starts_with("listing-v3.sqlite")).collect();
+    assert_eq!(left, Vec::<String>::new());
 }
