@@ -24,7 +24,7 @@ const READINGS: usize = 200;
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// Pages that need no value of a lead.
-const PLAIN: [&str; 12] = [
+const PLAIN: [&str; 15] = [
     "",
     "sort=opened_at",
     "sort=-closed_at",
@@ -37,6 +37,9 @@ const PLAIN: [&str; 12] = [
     "score_min=0&limit=100",
     "opened_from=2026-01-10&sort=opened_at",
     "status=open&last_interaction_from=2026-01-10",
+    "close_cause=conversion&sort=opened_at",
+    "status=closed&sort=score&channel=web",
+    "status=open&count=exact",
 ];
 /// Filters, and where a lead has the value to look for.
 const BY_VALUE: [(&str, &str); 8] = [
@@ -48,6 +51,15 @@ const BY_VALUE: [(&str, &str); 8] = [
     ("email", "/contact/email"),
     ("phone", "/contact/phone"),
     ("q", "/contact/name"),
+];
+
+/// Filters that many leads have one value of, and orders other than the usual one.
+const MIXED: [(&str, &str); 5] = [
+    ("lead_type", "-value"),
+    ("skill", "opened_at"),
+    ("channel", "-closed_at"),
+    ("campaign", "score"),
+    ("q", "-value"),
 ];
 
 pub(crate) fn measure(args: &Args, traffic: &Path) -> anyhow::Result<()> {
@@ -107,7 +119,11 @@ async fn queries(service: &Running) -> anyhow::Result<(u64, Vec<Query>)> {
         // A part of a name, as somebody types it.
         let value = if name == "q" { value.split(' ').next().unwrap_or(value) } else { value };
         let url = reqwest::Url::parse_with_params(&service.url("/v1/leads"), [(name, value)])?;
-        queries.push(Query { name: format!("{name}=…"), url: url.into() });
+        queries.push(Query { name: format!("{name}=…"), url: url.to_string() });
+        for (_, sort) in MIXED.iter().filter(|(mixed, _)| *mixed == name) {
+            let url = format!("{url}&sort={sort}");
+            queries.push(Query { name: format!("{name}=…&sort={sort}"), url });
+        }
     }
     Ok((count, queries))
 }
