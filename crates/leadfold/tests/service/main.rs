@@ -12,6 +12,7 @@ mod limits;
 mod once;
 mod policy;
 mod reach;
+mod sdk;
 mod stream;
 mod support;
 mod tls;
