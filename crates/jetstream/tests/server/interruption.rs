@@ -77,7 +77,7 @@ async fn a_network_that_comes_and_goes_loses_nothing() -> Result<()> {
     let mut running = feed(&connect_to(&proxy.url()).await?, None);
     for reached in [1, 100, 2_000, 2_001, 9_000, 15_000] {
         running.until(reached).await?;
-        proxy.cut();
+        proxy.cut().await;
         proxy.mend();
     }
     check_all(running, publishing, 20_000).await

@@ -126,7 +126,7 @@ async fn numbers_given_anew_while_the_network_was_away_stop_the_feed() -> Result
     support::publish_surely(&connection, 51..=100).await?;
     let mut running = feed(&connect_to(&proxy.url()).await?, None);
     running.until(100).await?;
-    proxy.cut();
+    proxy.cut().await;
     backup.put_back(&mut server)?;
     support::publish_surely(&connection, 1_051..=1_150).await?;
     proxy.mend();

@@ -11,6 +11,8 @@ use tokio::sync::watch;
 pub(crate) struct Proxy {
     port: u16,
     up: watch::Sender<bool>,
+    /// How many connections are open.
+    open: watch::Sender<usize>,
 }
 
 impl Proxy {
@@ -18,20 +20,30 @@ impl Proxy {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let port = listener.local_addr()?.port();
         let (up, state) = watch::channel(true);
+        let open = watch::Sender::new(0);
+        let count = open.clone();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(pass(client, target, state.clone()));
+                let (count, state) = (count.clone(), state.clone());
+                count.send_modify(|it| *it += 1);
+                tokio::spawn(async move {
+                    pass(client, target, state).await;
+                    count.send_modify(|it| *it -= 1);
+                });
             }
         });
-        Ok(Self { port, up })
+        Ok(Self { port, up, open })
     }
 
     pub(crate) fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)
     }
 
-    pub(crate) fn cut(&self) {
+    /// Returns when nothing passes any more.
+    pub(crate) async fn cut(&self) {
         self.up.send_replace(false);
+        // The sender lives here, so the count can't end otherwise.
+        let _ = self.open.subscribe().wait_for(|count| *count == 0).await;
     }
 
     pub(crate) fn mend(&self) {

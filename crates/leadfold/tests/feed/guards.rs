@@ -206,7 +206,7 @@ async fn messages_removed_before_they_were_read_end_the_service_until_an_operato
     let proxy = Proxy::to(scene.server.port()).await?;
     let mut serving = scene.site.serve(&proxy.url())?;
     serving.ready().await?;
-    proxy.cut();
+    proxy.cut().await;
     scene.publish(60).await?;
     proxy.mend();
     let ended = serving.ended().await?;
@@ -215,8 +215,12 @@ async fn messages_removed_before_they_were_read_end_the_service_until_an_operato
     let behind = scene.events.len() - 25;
     // The one that was sent last is there already.
     let expected = [&kept[..], &scene.events[behind..]].concat();
+    let read = scene.site.log_position() + 25;
     let mut serving = scene.serve()?;
-    serving.http().await?.settled(&last_event(scene.site.clock())).await?;
+    let http = serving.http().await?;
+    // One more message would remove the first that is left.
+    http.reached(read).await?;
+    http.settled(&last_event(scene.site.clock())).await?;
     serving.stop().await?;
     scene.site.picture()?;
     let found: Vec<String> = scene.site.log()?.into_iter().filter_map(|it| Some(it.id?.1)).collect();

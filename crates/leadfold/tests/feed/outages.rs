@@ -95,7 +95,7 @@ async fn a_network_that_comes_and_goes_loses_nothing() -> Result<()> {
     let load = Load::start(&server.url(), site.clock(), 3, &mut dice);
     for _ in 0..rounds(12) {
         progress(&site, &mut dice).await?;
-        proxy.cut();
+        proxy.cut().await;
         dice.moment(200).await;
         proxy.mend();
     }
@@ -172,7 +172,7 @@ async fn lead_events_keep_their_order_over_connections_that_are_cut() -> Result<
         cut_at.push(reached.with_context(|| format!("cut at {cut_at:?}: {}", serving.stderr()))?);
         // Again while what the last one has left behind is being sent.
         for _ in 0..15 {
-            proxy.cut();
+            proxy.cut().await;
             proxy.mend();
             dice.moment(5).await;
         }
@@ -212,7 +212,7 @@ async fn any_order_of_faults_loses_nothing_and_doubles_nothing() -> Result<()> {
                 server.restart()?;
             }
             3 => {
-                proxy.cut();
+                proxy.cut().await;
                 dice.moment(300).await;
                 proxy.mend();
             }
