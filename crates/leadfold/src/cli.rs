@@ -113,6 +113,13 @@ pub(crate) enum Command {
     Man,
 }
 
+impl Command {
+    /// Whether it may work through millions of records.
+    pub(crate) const fn moves_much(&self) -> bool {
+        matches!(self, Self::Import(_) | Self::Serve(_) | Self::Verify | Self::Repair | Self::Projections(_))
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum PolicyCommand {
     /// Name every fault of a policy file, without adopting it

@@ -6,6 +6,7 @@ mod config;
 mod failure;
 mod folder;
 mod generate;
+mod memory;
 mod output;
 mod remote;
 mod serve;
@@ -30,6 +31,9 @@ fn main() -> ExitCode {
         Ok(read) => read,
         Err(error) => return failure::report(&error),
     };
+    if cli.command.moves_much() {
+        memory::keep_freed();
+    }
     start_logging(&cli);
     let ended = Settings::of(&cli.global).and_then(|settings| commands::run(&cli.command, &settings, &configuration));
     match ended {

@@ -54,6 +54,13 @@ impl Running {
         &self.url
     }
 
+    /// A variable of its environment.
+    pub(crate) fn variable(&self, name: &str) -> Option<String> {
+        let environment = std::fs::read(format!("/proc/{}/environ", self.child.id())).expect("it is running");
+        let mut variables = environment.split(|byte| *byte == 0).filter_map(|it| std::str::from_utf8(it).ok());
+        variables.find_map(|it| it.strip_prefix(name)?.strip_prefix('=').map(ToOwned::to_owned))
+    }
+
     /// What it has said so far.
     pub(crate) fn said(&self) -> String {
         self.said.lock().unwrap().clone()
