@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-tests build run bench test soak lint format-check clippy unit-tests doc-tests docs supply-chain clean-data
+.PHONY: help setup setup-tests build run bench bench-peers test soak lint format-check clippy unit-tests doc-tests docs supply-chain clean-data
 
 CARGO_FLAGS ?= --locked
 DATA ?= leadfold-data
@@ -62,6 +62,10 @@ bench: build setup-tests ## Measure import, feed, HTTP, latency and pages beside
 	$(call heading,A page of the listing)
 	$(dir $(LEADFOLD))benches --leadfold $(LEADFOLD) --what page --visitors 750000 --interactions 3500000
 
+bench-peers: build ## Measure an import beside PostgreSQL as an event store (some minutes)
+	@scripts/setup.sh peers
+	cargo run --release $(CARGO_FLAGS) --manifest-path benches/peers/Cargo.toml -- --leadfold $(LEADFOLD)
+
 test: format-check clippy unit-tests doc-tests docs supply-chain ## Run every check; the first failure stops
 	$(call heading,All checks passed)
 
@@ -77,10 +81,12 @@ setup-tests:
 format-check: setup-tests
 	$(call heading,Format)
 	cargo fmt --all --check
+	cargo fmt --all --check --manifest-path benches/peers/Cargo.toml
 
 clippy: setup-tests
 	$(call heading,Lints)
 	cargo clippy $(CARGO_SCOPE) --all-targets -- -D warnings
+	cargo clippy --release $(CARGO_FLAGS) --manifest-path benches/peers/Cargo.toml --all-targets -- -D warnings
 
 unit-tests: setup-tests
 	$(call heading,Tests)

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what is missing to build Leadfold on Debian or Ubuntu; `setup.sh tests` adds what the tests need.
+# Installs what is missing to build Leadfold on Debian or Ubuntu; `setup.sh tests` adds what the tests need, `setup.sh peers`
+# what is measured beside it.
 # Where nothing is missing it changes nothing and asks for no rights.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -98,6 +99,10 @@ has cargo || fail "there is no cargo. Install Rust 1.95 or later (https://rustup
 
 mapfile -t packages < <(missing_packages)
 if [ "${#packages[@]}" -gt 0 ]; then install_packages "${packages[@]}"; fi
+
+if [ "${1:-}" = peers ] && [ ! -x /usr/lib/postgresql/15/bin/postgres ] && ! has postgres; then
+  install_packages postgresql-15
+fi
 
 if [ "${1:-}" = tests ]; then
   cargo fmt --version >/dev/null 2>&1 || install_rust_component rustfmt
