@@ -5,7 +5,8 @@ Reads the table (CSV, plain or gzip) and the policy (TOML), applies the rules of
 prints one JSON object a lead, sorted by user and opening time, and at last one with the totals. It shares no code with
 the engine: where the two disagree about a lead, one of them is wrong.
 
-    ecom_recount.py TABLE POLICY [--mapping MAPPING] [--order time|file] [--totals-only]
+    ecom_recount.py TABLE POLICY [--mapping MAPPING] [--order time|file] [--close-after PERIOD]
+                    [--totals-only]
 
 The rules, for each user by itself, in order of time and, at equal times, of the file:
 
@@ -19,6 +20,8 @@ The rules, for each user by itself, in order of time and, at equal times, of the
  6. An interaction whose action converts the lead's type closes it there and then (conversion).
 
 After the last interaction of the table one tick with the latest time of all closes what timed out until then.
+With --close-after every lead type has this period instead of its own, which is a question of the kind "what if".
+
 There are no customers, commands or orders in such a table, so nothing else can happen.
 
 Only the standard library is needed (Python 3.11 or later).
@@ -54,14 +57,14 @@ def shown(time):
 class Policy:
     """What the rules need of the document."""
 
-    def __init__(self, document):
+    def __init__(self, document, close_after=None):
         self.types = {}
         for lead_type in document["lead_type"]:
             conversions = lead_type.get("converts_on", [])
             if any("attributes" in rule for rule in conversions):
                 sys.exit("this recount knows no conversions by attributes")
             self.types[lead_type["name"]] = {
-                "close_after": period(lead_type["close_after"]),
+                "close_after": period(close_after or lead_type["close_after"]),
                 "from_first": lead_type.get("counted_from", "last_interaction") == "first_interaction",
                 "active": lead_type.get("active", True),
                 # A table without sale values has sales of 0.
@@ -179,6 +182,10 @@ def recount(rows, policy, order):
         time_out(found, now)
         totals.update(counts)
         leads.extend(found)
+        # A lead that an interaction found closed at its deadline converted "later" also at that very moment.
+        sold = [lead.closed_at for lead in found if lead.cause == "conversion"]
+        timed_out = [lead for lead in found if lead.cause == "inactivity"]
+        totals["timed_out_converted_later"] += sum(any(at >= lead.closed_at for at in sold) for lead in timed_out)
     totals["orphans"] += 0
     totals["users"] = len(by_user)
     totals["leads"] = len(leads)
@@ -195,10 +202,11 @@ def main():
     parser.add_argument("policy")
     parser.add_argument("--mapping", help="TOML with [actions] and [skills]; without it the table's words are the actions")
     parser.add_argument("--order", choices=["time", "file"], default="time")
+    parser.add_argument("--close-after", metavar="PERIOD", help="such as 3d, for every lead type")
     parser.add_argument("--totals-only", action="store_true")
     arguments = parser.parse_args()
     with open(arguments.policy, "rb") as file:
-        policy = Policy(tomllib.load(file))
+        policy = Policy(tomllib.load(file), arguments.close_after)
     mapping = {}
     if arguments.mapping:
         with open(arguments.mapping, "rb") as file:

@@ -23,6 +23,7 @@ mod writer;
 
 mod recovery;
 
+mod audit;
 mod once;
 mod operator;
 mod policies;
@@ -35,6 +36,7 @@ mod tests;
 
 pub use crate::batch::{FreshBatch, FreshParts, FreshRecord};
 pub use crate::engine::{Counts, Engine, Outcome};
+pub use audit::{Change, Decision, Difference, Figures, Replay, ReplayOptions, WhatIf, WhatIfOptions, replay, what_if};
 pub use error::EngineError;
 pub use operator::{Answer, Origin, Request};
 pub use options::{Clock, EngineOptions, Parts};

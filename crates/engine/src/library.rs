@@ -416,7 +416,7 @@ impl Library {
 }
 
 /// Visitors whom an event concerns besides those of its leads.
-fn concerned(event: &Event) -> Vec<VisitorId> {
+pub(crate) fn concerned(event: &Event) -> Vec<VisitorId> {
     match event {
         Event::IdentifierLearned { visitor, .. } | Event::LeadOpened { visitor, .. } => vec![*visitor],
         Event::IdentifierMoved { from, to, .. } => vec![*from, *to],

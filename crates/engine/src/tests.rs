@@ -15,7 +15,7 @@ use lead_domain::{TenantId, Time};
 
 use crate::{Clock, Engine, EngineOptions, Outcome, Parts, Release, Tenant};
 
-const POLICY: &str = r#"
+pub(crate) const POLICY: &str = r#"
 tenant = "acme"
 currency = "EUR"
 time_zone = "UTC"
@@ -32,17 +32,17 @@ name = "web"
 default_lead_type = "shop"
 "#;
 
-const TENANT: TenantId = TenantId(1);
+pub(crate) const TENANT: TenantId = TenantId(1);
 
 /// An engine's parts in memory, which outlive the engine as disks do.
-struct Disk {
-    log: MemoryLog,
+pub(crate) struct Disk {
+    pub(crate) log: MemoryLog,
     tables: MemoryTables,
     vault: Arc<KeyVault>,
 }
 
 impl Disk {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let vault = Arc::new(KeyVault::in_memory(MasterKey::from_bytes([7; 32])));
         Self { log: MemoryLog::new(), tables: MemoryTables::new(), vault }
     }
@@ -52,7 +52,7 @@ impl Disk {
     }
 
     /// Opens an engine with a fixed clock, so that equal inputs give equal bytes.
-    fn open(&self, write_back_records: u64) -> Engine {
+    pub(crate) fn open(&self, write_back_records: u64) -> Engine {
         let clock = Clock::Fixed(hours(100_000));
         let options = EngineOptions { clock, write_back_records, books_max: 16 };
         Engine::open(self.parts(), options, &mut |_, _| {}).expect("the parts belong together")
@@ -64,12 +64,12 @@ impl Disk {
     }
 }
 
-fn hours(hours: i64) -> Time {
+pub(crate) fn hours(hours: i64) -> Time {
     Time::from_millis(hours * 3_600_000)
 }
 
 /// An event of `device` at an hour.
-fn event(id: &str, device: u32, hour: i64, action: &str) -> String {
+pub(crate) fn event(id: &str, device: u32, hour: i64, action: &str) -> String {
     let time = proto_events::lead_event::rfc3339(hours(hour));
     format!(
         r#"{{"specversion":"1.0","id":"{id}","source":"/test","type":"leadfold.interaction.v1","time":"{time}",
@@ -84,7 +84,7 @@ fn decoder(engine: &Engine) -> InteractionDecoder {
 }
 
 /// Submits events as one chunk and returns what became of them.
-fn submit<S: AsRef<str>>(engine: &mut Engine, events: &[S]) -> Vec<Outcome> {
+pub(crate) fn submit<S: AsRef<str>>(engine: &mut Engine, events: &[S]) -> Vec<Outcome> {
     let mut decoder = decoder(engine);
     let decode = |event: &S| {
         let origin = Origin { name: "test", feed_sequence: 0, tenant: None, clock: ClockCorrection::History };
@@ -95,7 +95,7 @@ fn submit<S: AsRef<str>>(engine: &mut Engine, events: &[S]) -> Vec<Outcome> {
 }
 
 /// A log with leads that were opened, converted and timed out, a duplicate, a conflict and a rejected input.
-fn small_history(disk: &Disk) -> Engine {
+pub(crate) fn small_history(disk: &Disk) -> Engine {
     let mut engine = disk.open(1 << 20);
     engine.adopt(POLICY).expect("a policy without faults");
     let events = [

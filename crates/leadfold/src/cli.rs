@@ -1,5 +1,6 @@
 //! The command line: what can be asked, with an example for everything.
 
+mod audit;
 mod serving;
 
 use std::path::PathBuf;
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use lead_domain::{InteractionId, LeadId, Time, VisitorId};
 
+pub(crate) use audit::{ReplayArgs, WhatIfArgs};
 pub(crate) use serving::{FeedCommand, KeysCommand, LogFormat, NatsArgs, ServeArgs};
 
 use crate::generate::GenerateArgs;
@@ -94,6 +96,21 @@ pub(crate) enum Command {
         Exits with 3 when something is damaged.\n\nExample:\n  leadfold verify --json"
     )]
     Verify,
+    /// Decide every recorded input again, and compare with what is recorded
+    #[command(
+        after_help = "Decides under the policies that were in force, and names the first record that differs with both \
+        decisions. Reads the log beside a running service. --tenant takes only that tenant's inputs. Exits with 3 when \
+        something differs.\n\nExamples:\n  leadfold replay\n  leadfold replay --from 1000000 --json"
+    )]
+    Replay(ReplayArgs),
+    /// Decide the recorded history under another policy, beside the recorded one
+    #[command(
+        after_help = "Changes nothing, and reads the log beside a running service. Leads that the same record opened \
+        are the same lead. An operator's act goes to the lead that took the same latest interaction.\n\nExamples:\n  \
+        leadfold what-if --policy three-days.toml\n  \
+        leadfold what-if --policy three-days.toml --from 2026-01-01T00:00:00Z --export differing.csv"
+    )]
+    WhatIf(WhatIfArgs),
     /// Rebuild everything that is derived from the log: tables and read models. Never touches the log
     #[command(after_help = "Example:\n  leadfold repair")]
     Repair,

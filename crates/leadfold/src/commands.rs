@@ -12,10 +12,12 @@ mod orphans;
 mod policy;
 mod projections;
 mod quarantine;
+mod replay;
 mod rows;
 mod timeline;
 mod verify;
 mod visitor;
+mod what_if;
 
 use std::io::{BufWriter, Write};
 
@@ -44,6 +46,8 @@ pub(crate) fn run(command: &Command, settings: &Settings, configuration: &Config
         Command::Keys(command) => keys::run(command, settings),
         Command::Config(ConfigCommand::Show) => config::show(configuration, settings),
         Command::Verify => verify::run(settings),
+        Command::Replay(args) => replay::run(args, settings),
+        Command::WhatIf(args) => what_if::run(args, settings),
         Command::Repair => verify::repair(settings),
         Command::Generate(args) => {
             let mut out = BufWriter::new(std::io::stdout().lock());

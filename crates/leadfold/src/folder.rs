@@ -23,7 +23,7 @@ use key_vault::{KeyVault, MasterKey};
 use lead_domain::TenantId;
 use listing::Listing;
 use projector::Projector;
-use rocks_store::{LogOptions, RocksLog, RocksTables, TablesOptions};
+use rocks_store::{LogOptions, ReadOnlyLog, RocksLog, RocksTables, TablesOptions};
 
 use crate::failure::UsageError;
 use crate::output::progress_bar;
@@ -153,6 +153,17 @@ impl Folder {
     pub(crate) fn settle(&mut self) -> anyhow::Result<()> {
         self.engine.settle().context("cannot bring the tables up to date; nothing recorded is lost")
     }
+}
+
+/// The log of the folder as it stands, for who only reads: also while a service holds the folder, which goes on.
+pub(crate) fn log_to_read(settings: &Settings) -> anyhow::Result<ReadOnlyLog> {
+    refuse_server(settings)?;
+    let folder = &settings.data;
+    if !folder.join("log").is_dir() {
+        bail!(no_data(folder));
+    }
+    let log = ReadOnlyLog::open(&folder.join("log"), &LogOptions::default());
+    log.with_context(|| format!("cannot open the data folder {}", folder.display()))
 }
 
 /// Opens the listing in a data folder, to be driven along the log.

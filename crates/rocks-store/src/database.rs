@@ -88,6 +88,23 @@ pub(crate) fn open(
     Ok(DB::open_cf_descriptors(options, folder, families.chain(unknown))?)
 }
 
+/// Opens the database with these families to read it as it stands now, also while another process writes to it. Nothing is
+/// written, not even a lock.
+pub(crate) fn open_read_only(folder: &Path, options: &Options, families: Vec<(&str, Options)>) -> Result<DB, Source> {
+    if !exists(folder)? {
+        return Err("there is no database in the folder".into());
+    }
+    let families = families.into_iter().map(|(name, options)| ColumnFamilyDescriptor::new(name, options));
+    Ok(DB::open_cf_descriptors_read_only(options, folder, families, false)?)
+}
+
+/// The database's format, where it has one yet.
+pub(crate) fn read_format(db: &DB) -> Result<Option<u32>, Source> {
+    let Some(found) = db.get(FORMAT_KEY)? else { return Ok(None) };
+    let found: [u8; 4] = found.try_into().map_err(|_| "the format row hasn't four bytes")?;
+    Ok(Some(u32::from_be_bytes(found)))
+}
+
 /// One of the families that the database was opened with.
 #[expect(clippy::expect_used, reason = "opening makes or finds every family that is asked for")]
 pub(crate) fn family<'a>(db: &'a DB, name: &str) -> &'a ColumnFamily {
@@ -96,12 +113,11 @@ pub(crate) fn family<'a>(db: &'a DB, name: &str) -> &'a ColumnFamily {
 
 /// The database's format; `known` is written where there is none yet.
 pub(crate) fn format(db: &DB, known: u32, write: &WriteOptions) -> Result<u32, Source> {
-    let Some(found) = db.get(FORMAT_KEY)? else {
-        db.put_opt(FORMAT_KEY, known.to_be_bytes(), write)?;
-        return Ok(known);
-    };
-    let found: [u8; 4] = found.try_into().map_err(|_| "the format row hasn't four bytes")?;
-    Ok(u32::from_be_bytes(found))
+    if let Some(found) = read_format(db)? {
+        return Ok(found);
+    }
+    db.put_opt(FORMAT_KEY, known.to_be_bytes(), write)?;
+    Ok(known)
 }
 
 /// Locks even where another thread panicked: what stands under these locks is whole at every moment.

@@ -6,6 +6,7 @@
 
 mod head_mark;
 mod options;
+mod read_only;
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -16,6 +17,7 @@ use event_log::{Batch, EventLog, Head, LogError, LogPosition, Record, RecordErro
 use rocksdb::{DB, IteratorMode, ReadOptions, WriteBatch, WriteOptions};
 
 pub use options::LogOptions;
+pub use read_only::ReadOnlyLog;
 
 use self::head_mark::HeadMark;
 use crate::database::{self, Creation, Source, family, lock};
@@ -135,38 +137,14 @@ impl EventLog for RocksLog {
     }
 
     fn read(&self, from: LogPosition, visit: Visit<'_>) -> Result<LogPosition, LogError> {
-        let until = self.head().position;
-        let mut last = LogPosition(from.0.saturating_sub(1));
-        if last >= until {
-            return Ok(last);
-        }
-        let mut rows = self.db.raw_iterator_cf_opt(family(&self.db, RECORDS), between(last, until));
-        rows.seek_to_first();
-        while last < until {
-            let position = last.next();
-            let Some((key, bytes)) = rows.item() else {
-                rows.status().map_err(storage("read from"))?;
-                return Err(LogError::Missing { position });
-            };
-            if key != position.to_key() {
-                return Err(LogError::Missing { position });
-            }
-            let flow = visit(read_at(position, bytes)?);
-            last = position;
-            if flow == ControlFlow::Break(()) {
-                break;
-            }
-            rows.next();
-        }
-        Ok(last)
+        read_records(&self.db, from, self.head().position, visit)
     }
 
     fn get(&self, position: LogPosition) -> Result<Option<Vec<u8>>, LogError> {
         if position == LogPosition::START || position > self.head().position {
             return Ok(None);
         }
-        let found = self.db.get_cf(family(&self.db, RECORDS), position.to_key());
-        found.map_err(storage("read from"))?.ok_or(LogError::Missing { position }).map(Some)
+        record_bytes(&self.db, position).map(Some)
     }
 
     fn meta(&self, key: &str) -> Result<Option<Vec<u8>>, LogError> {
@@ -208,6 +186,39 @@ fn between(before: LogPosition, until: LogPosition) -> ReadOptions {
         options.set_readahead_size(READAHEAD_BYTES);
     }
     options
+}
+
+/// Visits the records from `from` to `until`, which must be there.
+fn read_records(db: &DB, from: LogPosition, until: LogPosition, visit: Visit<'_>) -> Result<LogPosition, LogError> {
+    let mut last = LogPosition(from.0.saturating_sub(1));
+    if last >= until {
+        return Ok(last);
+    }
+    let mut rows = db.raw_iterator_cf_opt(family(db, RECORDS), between(last, until));
+    rows.seek_to_first();
+    while last < until {
+        let position = last.next();
+        let Some((key, bytes)) = rows.item() else {
+            rows.status().map_err(storage("read from"))?;
+            return Err(LogError::Missing { position });
+        };
+        if key != position.to_key() {
+            return Err(LogError::Missing { position });
+        }
+        let flow = visit(read_at(position, bytes)?);
+        last = position;
+        if flow == ControlFlow::Break(()) {
+            break;
+        }
+        rows.next();
+    }
+    Ok(last)
+}
+
+/// The bytes of a record that must be there.
+fn record_bytes(db: &DB, position: LogPosition) -> Result<Vec<u8>, LogError> {
+    let found = db.get_cf(family(db, RECORDS), position.to_key());
+    found.map_err(storage("read from"))?.ok_or(LogError::Missing { position })
 }
 
 /// Splits the record found at `position`.

@@ -27,12 +27,12 @@ pub(crate) fn run(command: &PolicyCommand, settings: &Settings) -> anyhow::Resul
     }
 }
 
-fn read(file: &Path) -> anyhow::Result<String> {
+pub(crate) fn read(file: &Path) -> anyhow::Result<String> {
     std::fs::read_to_string(file).with_context(|| format!("cannot read the policy {}", file.display()))
 }
 
 /// Prints every fault and fails.
-fn refuse(file: &Path, faults: &[Fault], settings: &Settings) -> anyhow::Result<()> {
+pub(crate) fn refuse(file: &Path, faults: &[Fault], settings: &Settings) -> anyhow::Result<()> {
     for fault in faults {
         let Fault { path, code, message } = fault;
         if settings.json {

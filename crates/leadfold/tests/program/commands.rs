@@ -1,5 +1,6 @@
 //! What people do with the program: acting on leads and visitors, asking, looking after the data.
 
+mod audit;
 mod care;
 mod config;
 mod leads;

@@ -52,7 +52,7 @@ impl Shop {
         let unpacked = folder.path("ecom.csv");
         let run = Run::of(Command::new("python3").args(["-c", UNPACK]).arg(&packed).arg(&unpacked));
         assert_eq!(run.code, Some(0), "{}", run.stderr);
-        let (leads, totals) = recount(&packed);
+        let (leads, totals) = recount(&packed, &[]);
         Some(Self { packed, table: fs::read_to_string(unpacked).unwrap(), leads, totals })
     }
 
@@ -90,10 +90,10 @@ fn compared(lead: &Value) -> Vec<Value> {
     FIELDS.iter().map(|field| lead[*field].clone()).collect()
 }
 
-fn recount(table: &PathBuf) -> (Leads, Value) {
+fn recount(table: &PathBuf, more: &[&str]) -> (Leads, Value) {
     let mut command = Command::new("python3");
     command.current_dir(workspace()).arg("tests/recount/ecom_recount.py").arg(table);
-    command.args(["examples/ecom/policy.toml", "--mapping", "examples/ecom/mapping.toml"]);
+    command.args(["examples/ecom/policy.toml", "--mapping", "examples/ecom/mapping.toml"]).args(more);
     let run = Run::of(&mut command);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     let mut counted = objects(&run.stdout);
@@ -170,4 +170,47 @@ fn the_table_comes_to_the_same_leads_by_user_and_by_time() {
     let counts = import(&folder, "by-time.csv");
     assert_eq!(counts["recorded"], shop.totals["interactions"]);
     shop.assert_recounted(&folder);
+}
+
+#[test]
+fn what_if_gives_the_figures_of_the_recount_with_that_period() {
+    let Some(shop) = Shop::found() else { return };
+    let folder = shop_folder();
+    import(&folder, shop.packed.to_str().unwrap());
+    assert_eq!(folder.json_one(["replay"])["same"], true);
+    let policy = fs::read_to_string(workspace().join("examples/ecom/policy.toml")).unwrap();
+    let shorter: String =
+        policy
+            .lines()
+            .map(|line| {
+                if line.starts_with("close_after") { "close_after = \"3d\"\n".to_owned() } else { format!("{line}\n") }
+            })
+            .collect();
+    assert_ne!(shorter, policy);
+    folder.write("same.toml", &policy);
+    folder.write("shorter.toml", shorter);
+    let (_, three_days) = recount(&shop.packed, &["--close-after", "3d"]);
+    let figures = [
+        ("leads", "leads"),
+        ("open", "open"),
+        ("converted", "conversion"),
+        ("timed_out", "inactivity"),
+        ("timed_out_converted_later", "timed_out_converted_later"),
+        ("interactions", "attached"),
+        ("orphans", "orphans"),
+    ];
+    let found = folder.json_one(["what-if", "--policy", "shorter.toml", "--export", "differing.ndjson"]);
+    for (figure, total) in figures {
+        assert_eq!(found["recorded"][figure], shop.totals[total], "recorded {figure}");
+        assert_eq!(found["what_if"][figure], three_days[total], "three days: {figure}");
+    }
+    let exported = objects(&fs::read_to_string(folder.path("differing.ndjson")).unwrap());
+    assert_eq!(found["leads_differing"], exported.len());
+    let only = |side: &str| exported.iter().filter(|row| row[side].is_null()).count() as u64;
+    let more = found["what_if"]["leads"].as_u64().unwrap() - found["recorded"]["leads"].as_u64().unwrap();
+    assert_eq!(only("recorded") - only("what_if"), more);
+
+    let same = folder.json_one(["what-if", "--policy", "same.toml", "--export", "none.csv"]);
+    assert_eq!((&same["leads_differing"], &same["recorded"]), (&Value::from(0), &same["what_if"]));
+    assert_eq!(fs::read_to_string(folder.path("none.csv")).unwrap().lines().count(), 1);
 }

@@ -41,6 +41,15 @@ impl LogOptions {
         options
     }
 
+    /// Settings for reading beside a process that writes. Every file is opened at once: what that process removes later
+    /// can still be read. Its write-ahead files come and go meanwhile, so their list isn't compared.
+    pub(super) fn read_only(&self) -> Options {
+        let mut options = self.database();
+        options.set_max_open_files(-1);
+        options.set_track_and_verify_wals_in_manifest(false);
+        options
+    }
+
     /// Settings of the records' family. Keys come in order, so files never overlap and move down the levels as they
     /// are; one compression for all levels keeps it so, since RocksDB rewrites a file that moves to a level of another.
     pub(super) fn records(&self) -> Options {
