@@ -133,7 +133,16 @@ pub(crate) enum Command {
 impl Command {
     /// Whether it may work through millions of records.
     pub(crate) const fn moves_much(&self) -> bool {
-        matches!(self, Self::Import(_) | Self::Serve(_) | Self::Verify | Self::Repair | Self::Projections(_))
+        matches!(
+            self,
+            Self::Import(_)
+                | Self::Serve(_)
+                | Self::Verify
+                | Self::Repair
+                | Self::Projections(_)
+                | Self::Replay(_)
+                | Self::WhatIf(_)
+        )
     }
 }
 
