@@ -149,6 +149,15 @@ pub trait EventLog: Send + Sync {
     /// When it can't be read.
     fn meta(&self, key: &str) -> Result<Option<Vec<u8>>, LogError>;
 
+    /// Copies the log as it stands into a folder that isn't there yet, so that a log of the same kind can be opened in it,
+    /// and returns where the copy ends. Appends may have to wait meanwhile.
+    ///
+    /// # Errors
+    /// When that fails, also because this log has no files; the log itself is as before.
+    fn checkpoint(&self, _folder: &std::path::Path) -> Result<Head, LogError> {
+        Err(LogError::Storage { doing: "copy", source: "it is not kept in files".into() })
+    }
+
     /// Waits until the head is beyond `position` or `limit` has passed; returns the head.
     fn wait_beyond(&self, position: LogPosition, limit: Duration) -> Head;
 }

@@ -41,6 +41,8 @@ mod quarantine;
 
 mod changes;
 
+mod checkpoint;
+
 mod health;
 
 mod observe;

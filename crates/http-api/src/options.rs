@@ -1,5 +1,6 @@
 //! Limits of the API, each with a default.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Limits of the API, each with a default.
@@ -15,6 +16,8 @@ pub struct ApiOptions {
     pub events_max: usize,
     /// How long a read waits for `min_position`, and a command for the listing.
     pub listing_wait: Duration,
+    /// Where copies of the log are made for backups; without it none are.
+    pub checkpoint_folder: Option<PathBuf>,
     /// Origins whose pages may call the API from a browser; none by default.
     pub cors_origins: Vec<String>,
 }
@@ -27,6 +30,7 @@ impl Default for ApiOptions {
             requests_max: 512,
             events_max: 10_000,
             listing_wait: Duration::from_secs(5),
+            checkpoint_folder: None,
             cors_origins: Vec::new(),
         }
     }

@@ -29,7 +29,8 @@ use crate::options::ApiOptions;
 use crate::problem::{Problem, ProblemBody};
 use crate::state::Api;
 use crate::{
-    acts, changes, duplicates, events, health, leads, linger, observe, orphans, policies, quarantine, segment, visitors,
+    acts, changes, checkpoint, duplicates, events, health, leads, linger, observe, orphans, policies, quarantine,
+    segment, visitors,
 };
 
 #[derive(OpenApi)]
@@ -97,6 +98,7 @@ fn routes_of_api() -> OpenApiRouter<Api> {
         .routes(routes!(quarantine::show))
         .routes(routes!(quarantine::retry))
         .routes(routes!(quarantine::discard))
+        .routes(routes!(checkpoint::make))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(health::metrics))

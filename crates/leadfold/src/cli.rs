@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use lead_domain::{InteractionId, LeadId, Time, VisitorId};
 
-pub(crate) use audit::{ReplayArgs, WhatIfArgs};
+pub(crate) use audit::{BackupArgs, ReplayArgs, RestoreArgs, WhatIfArgs};
 pub(crate) use serving::{FeedCommand, KeysCommand, LogFormat, NatsArgs, ServeArgs};
 
 use crate::generate::GenerateArgs;
@@ -114,6 +114,21 @@ pub(crate) enum Command {
     /// Rebuild everything that is derived from the log: tables and read models. Never touches the log
     #[command(after_help = "Example:\n  leadfold repair")]
     Repair,
+    /// Copy the log, also while a service runs; what an earlier backup has is shared with it
+    #[command(
+        after_help = "The log, its head mark, API keys (hashed) and the cursors of destinations. Tables and read models \
+        follow from the log. A backup that was cut off is no backup, and the next one removes it.\n\nExample:\n  \
+        leadfold backup /backups/leads --keys /elsewhere/leads-keys"
+    )]
+    Backup(BackupArgs),
+    /// Make a data folder from a backup, after checking all of it
+    #[command(
+        after_help = "The folder of --data must not be there yet, or be empty. It appears when the backup has proved \
+        whole: files by their hashes, the log as `verify` checks it. A service that reads a feed goes on behind the \
+        last message in the log, and refuses to if the stream has lost what comes next.\n\nExample:\n  \
+        leadfold restore /backups/leads --keys /elsewhere/leads-keys --data leadfold-data"
+    )]
+    Restore(RestoreArgs),
     /// Make up realistic traffic
     #[command(
         after_help = "Example:\n  leadfold generate --visitors 1000 --interactions 20000 --seed 7 -o traffic.ndjson"

@@ -1,6 +1,7 @@
 //! The commands, one module each.
 
 mod act;
+mod backup;
 mod config;
 mod duplicates;
 mod feed;
@@ -48,6 +49,8 @@ pub(crate) fn run(command: &Command, settings: &Settings, configuration: &Config
         Command::Verify => verify::run(settings),
         Command::Replay(args) => replay::run(args, settings),
         Command::WhatIf(args) => what_if::run(args, settings),
+        Command::Backup(args) => backup::run(args, settings),
+        Command::Restore(args) => backup::restore(args, settings),
         Command::Repair => verify::repair(settings),
         Command::Generate(args) => {
             let mut out = BufWriter::new(std::io::stdout().lock());

@@ -6,6 +6,7 @@
 //! DIR/log/                 the log (RocksDB), with DIR/log-head beside it
 //! DIR/tables/              what follows the log and can be rebuilt from it (RocksDB)
 //! DIR/keys/                the keys that personal data is sealed with: not for backups of the log
+//! DIR/checkpoint/          a copy of the log, while a backup is being made
 //! DIR/projections/         read models, which can be rebuilt from the log
 //! ```
 
@@ -32,6 +33,11 @@ use crate::settings::Settings;
 
 /// Behind the name of a folder that is only there to be removed.
 const DISCARDED: &str = "discarded";
+
+/// The copy of the log that a backup is taken from, for as long as that takes.
+pub(crate) const CHECKPOINT: &str = "checkpoint";
+/// What else goes into that backup.
+pub(crate) const BESIDE_CHECKPOINT: &str = "checkpoint.beside";
 
 /// The file with the address of the service that holds the folder, as `Address` writes it.
 const ADDRESS: &str = "address";
@@ -91,6 +97,7 @@ impl Folder {
         fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
         let lock = lock(folder)?;
         remove_discarded(folder)?;
+        remove_checkpoint(folder)?;
         let parts = open_parts(folder, settings.master_key()?)?;
         let mut bar: Option<ProgressBar> = None;
         let engine = Engine::open(parts, settings.engine_options(), &mut |position, head| {
@@ -217,8 +224,22 @@ fn remove_discarded(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Removes the copy of the log that a backup was taken from: it would keep files that the log no longer needs.
+pub(crate) fn remove_checkpoint(folder: &Path) -> anyhow::Result<()> {
+    for name in [CHECKPOINT, BESIDE_CHECKPOINT] {
+        let path = folder.join(name);
+        match fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("cannot remove {}", path.display()));
+            }
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
 /// What needs the folder itself must not take another one than the caller may mean.
-fn refuse_server(settings: &Settings) -> Result<(), UsageError> {
+pub(crate) fn refuse_server(settings: &Settings) -> Result<(), UsageError> {
     let Some(server) = &settings.server else { return Ok(()) };
     Err(UsageError(format!(
         "this needs the data folder itself, which the service at {server} has; leave --server out (LEADFOLD_SERVER, or \

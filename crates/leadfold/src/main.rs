@@ -1,5 +1,6 @@
 //! The program: parses the command line, runs one command, and turns its end into an exit code.
 
+mod backup;
 mod cli;
 mod commands;
 mod config;

@@ -94,6 +94,11 @@ impl Call {
         call
     }
 
+    /// A copy of the log, made where the service has its data.
+    pub(crate) fn checkpoint() -> Self {
+        Self::of(Method::POST, "/v1/checkpoint".to_owned(), Repeat::Safe)
+    }
+
     /// Events as lines. Each counts once however often it arrives.
     pub(crate) fn events(lines: Vec<u8>) -> Self {
         let call = Self::of(Method::POST, "/v1/events".to_owned(), Repeat::Safe).query("wait", "decided");

@@ -132,7 +132,11 @@ async fn serve(
             let stopping = stopping.clone();
             Arc::new(move || stopping.is_cancelled())
         },
-        options: Arc::new(ApiOptions { cors_origins: args.cors_origins.clone(), ..ApiOptions::default() }),
+        options: Arc::new(ApiOptions {
+            cors_origins: args.cors_origins.clone(),
+            checkpoint_folder: Some(settings.data.join(crate::folder::CHECKPOINT)),
+            ..ApiOptions::default()
+        }),
     };
     let address = Address::write(&settings.data, &listener.url())?;
     announce(&listener.url(), is_open);

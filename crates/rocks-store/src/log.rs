@@ -14,6 +14,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use event_log::{Batch, EventLog, Head, LogError, LogPosition, Record, RecordError, Visit};
+use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{DB, IteratorMode, ReadOptions, WriteBatch, WriteOptions};
 
 pub use options::LogOptions;
@@ -149,6 +150,23 @@ impl EventLog for RocksLog {
 
     fn meta(&self, key: &str) -> Result<Option<Vec<u8>>, LogError> {
         self.db.get_cf(family(&self.db, META), key).map_err(storage("read from"))
+    }
+
+    /// Shares the files that no longer change with the copy where both are on one file system. What is in memory is
+    /// written out first; only what comes meanwhile waits.
+    fn checkpoint(&self, folder: &Path) -> Result<Head, LogError> {
+        self.db.flush_cf(family(&self.db, RECORDS)).map_err(storage("copy"))?;
+        let head = {
+            let writer = lock(&self.writer);
+            if writer.poisoned {
+                return Err(LogError::Poisoned);
+            }
+            let checkpoint = Checkpoint::new(&self.db).map_err(storage("copy"))?;
+            checkpoint.create_checkpoint(folder).map_err(storage("copy"))?;
+            self.head()
+        };
+        HeadMark::open(folder, head)?;
+        Ok(head)
     }
 
     fn wait_beyond(&self, position: LogPosition, limit: Duration) -> Head {

@@ -1,4 +1,4 @@
-//! What auditors ask for: replay, what if.
+//! What auditors ask for: replay, what if; and backups.
 
 use std::path::PathBuf;
 
@@ -28,4 +28,27 @@ pub(crate) struct WhatIfArgs {
     /// Where to write every lead that differs: one JSON object a line, or CSV for a name that ends with .csv
     #[arg(long, value_name = "FILE")]
     pub(crate) export: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct BackupArgs {
+    /// Where backups go; each one gets a folder of its own there
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    /// Where the keys go, apart from the rest: with both, erased persons' data could be read again from an old copy
+    #[arg(long, value_name = "DIR")]
+    pub(crate) keys: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RestoreArgs {
+    /// Where backups are
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    /// The copy of the keys
+    #[arg(long, value_name = "DIR")]
+    pub(crate) keys: PathBuf,
+    /// The position of the backup to restore [default: the newest]
+    #[arg(long, value_name = "POSITION")]
+    pub(crate) at: Option<u64>,
 }

@@ -1,6 +1,7 @@
 //! What people do with the program: acting on leads and visitors, asking, looking after the data.
 
 mod audit;
+mod backup;
 mod care;
 mod config;
 mod leads;

@@ -71,6 +71,8 @@ fn routes() -> Vec<Route> {
         act("/v1/visitors/{id}/settle", Kind::Suspects),
         configure("/v1/quarantine/{id}/retry", Kind::Repaired),
         configure("/v1/quarantine/{id}/discard", Kind::Quarantined),
+        // It shows nothing of anybody's.
+        Route("post", "/v1/checkpoint", Who::Roles(CONFIGURE), Kind::Nothing, 201, 201),
         // A policy of another tenant has a fault at `tenant`.
         Route("put", "/v1/policy", Who::Roles(CONFIGURE), Kind::Policy, 200, 422),
     ]
