@@ -114,7 +114,10 @@ impl Parts {
     }
 
     /// Opens a record's personal part; `None` where there is none or its key was destroyed.
-    fn open_personal(&self, record: &Record<'_>) -> Result<Option<Personal>, EngineError> {
+    ///
+    /// # Errors
+    /// When the keys fail, or the part was altered.
+    pub fn open_personal(&self, record: &Record<'_>) -> Result<Option<Personal>, EngineError> {
         let position = record.header.position;
         if record.personal.is_empty() {
             return Ok(None);

@@ -9,7 +9,8 @@ use listing::{LeadQuery, LeadRow};
 
 use crate::answer::{At, PageOf};
 use crate::caller::Caller;
-use crate::parameters::{AtLeast, Id, OfTenant, Paged};
+use crate::parameters::{AtLeast, Id, InThePast, OfTenant, Paged};
+use crate::past;
 use crate::problem::{CommonProblems, Problem};
 use crate::shown::{
     TimelineRow, cursor_at, limit, pairs, position_cursor, refuse_rest, take_min_position, timeline_row,
@@ -81,11 +82,13 @@ pub(crate) async fn list(
 
 /// Show a lead
 ///
-/// `ETag` holds its version, for `If-Match` of the commands.
+/// `ETag` holds its version, for `If-Match` of the commands. With `as_of` or `known_at` the lead as it was, from its own
+/// records; without `ETag` then.
 #[utoipa::path(
     get, path = "/v1/leads/{id}", tag = "leads",
     params(
         ("id" = String, Path, description = "Such as V42-1", pattern = "^V[1-9][0-9]*-[1-9][0-9]*$"),
+        InThePast,
         AtLeast,
         OfTenant,
     ),
@@ -100,7 +103,15 @@ pub(crate) async fn show(
     caller.must(Permission::ReadLeads)?;
     let tenant = api.tenant(&caller)?;
     let id = lead_id(&id)?;
-    api.wait_as_asked(query.as_deref()).await?;
+    let mut pairs = pairs(query.as_deref())?;
+    let when = past::when(&api, &mut pairs)?;
+    let min_position = take_min_position(&mut pairs)?;
+    refuse_rest(&pairs)?;
+    if let Some(when) = when {
+        api.reached(min_position)?;
+        return past::lead(&api, tenant.id, id, when).await;
+    }
+    api.wait(min_position).await?;
     let (lead, position) = api.service.read_listing(move |reader| reader.lead(tenant.id, id)).await??;
     let lead = lead.ok_or_else(|| Problem::not_found("lead"))?;
     let version = lead.version;

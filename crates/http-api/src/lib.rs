@@ -25,6 +25,8 @@ mod segment;
 
 mod leads;
 
+mod past;
+
 mod acts;
 
 mod shown;

@@ -90,6 +90,19 @@ pub(crate) struct AtLeast {
     min_position: u64,
 }
 
+/// Which past is asked for.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "stands in the description only")]
+pub(crate) struct InThePast {
+    /// What had happened by then, by all that is known; not in the future
+    #[param(required = false, format = DateTime)]
+    as_of: String,
+    /// What was recorded by then; not in the future
+    #[param(required = false, format = DateTime)]
+    known_at: String,
+}
+
 /// Which page of a list.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]

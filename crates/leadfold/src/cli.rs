@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use lead_domain::{InteractionId, LeadId, Time, VisitorId};
 
-pub(crate) use audit::{BackupArgs, ReplayArgs, RestoreArgs, WhatIfArgs};
+pub(crate) use audit::{AsOfArgs, AsOfCommand, BackupArgs, ReplayArgs, RestoreArgs, WhatIfArgs};
 pub(crate) use serving::{FeedCommand, KeysCommand, LogFormat, NatsArgs, ServeArgs};
 
 use crate::generate::GenerateArgs;
@@ -47,7 +47,7 @@ pub(crate) enum Command {
     Leads(Box<LeadsArgs>),
     /// Show one lead, or act on it
     #[command(after_help = "Examples:\n  leadfold lead V42-1\n  leadfold lead V42-1 --timeline\n  \
-        leadfold lead V42-1 close --reason not_interested\n  \
+        leadfold lead V42-1 --as-of 2026-01-31T12:00:00Z\n  leadfold lead V42-1 close --reason not_interested\n  \
         leadfold lead V42-1 convert --value 12900 --currency EUR --order A-1")]
     Lead(LeadArgs),
     /// List interactions that no lead could take
@@ -111,6 +111,12 @@ pub(crate) enum Command {
         leadfold what-if --policy three-days.toml --from 2026-01-01T00:00:00Z --export differing.csv"
     )]
     WhatIf(WhatIfArgs),
+    /// Ask about the past
+    #[command(after_help = "The listing is built in a place of its own from the log, which takes about as long as \
+        `leadfold projections rebuild listing`, and thrown away. Reads the log beside a running service.\n\nExamples:\n  \
+        leadfold as-of 2026-01-31T12:00:00Z leads --status open\n  \
+        leadfold as-of 2026-01-31T12:00:00Z --known-at 2026-01-31T12:00:00Z leads --json")]
+    AsOf(AsOfArgs),
     /// Rebuild everything that is derived from the log: tables and read models. Never touches the log
     #[command(after_help = "Example:\n  leadfold repair")]
     Repair,
@@ -306,6 +312,12 @@ pub(crate) struct LeadArgs {
     /// How many records of the timeline to show
     #[arg(long, default_value_t = 50, requires = "timeline")]
     pub(crate) limit: usize,
+    /// As it was: what had happened by then (RFC 3339), by all that is known
+    #[arg(long, value_name = "TIME", value_parser = parse_time, conflicts_with = "timeline")]
+    pub(crate) as_of: Option<Time>,
+    /// As it was: only what was recorded by then
+    #[arg(long, value_name = "TIME", value_parser = parse_time, conflicts_with = "timeline")]
+    pub(crate) known_at: Option<Time>,
     #[command(subcommand)]
     pub(crate) act: Option<LeadAct>,
 }

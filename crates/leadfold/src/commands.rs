@@ -1,6 +1,7 @@
 //! The commands, one module each.
 
 mod act;
+mod as_of;
 mod backup;
 mod config;
 mod duplicates;
@@ -51,6 +52,7 @@ pub(crate) fn run(command: &Command, settings: &Settings, configuration: &Config
         Command::WhatIf(args) => what_if::run(args, settings),
         Command::Backup(args) => backup::run(args, settings),
         Command::Restore(args) => backup::restore(args, settings),
+        Command::AsOf(args) => as_of::run(args, settings),
         Command::Repair => verify::repair(settings),
         Command::Generate(args) => {
             let mut out = BufWriter::new(std::io::stdout().lock());

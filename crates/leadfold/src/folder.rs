@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use engine::{Engine, Parts, Tenant};
-use event_log::LogPosition;
+use event_log::{LogPosition, MemoryTables};
 use indicatif::ProgressBar;
 use key_vault::{KeyVault, MasterKey};
 use lead_domain::TenantId;
@@ -38,6 +38,9 @@ const DISCARDED: &str = "discarded";
 pub(crate) const CHECKPOINT: &str = "checkpoint";
 /// What else goes into that backup.
 pub(crate) const BESIDE_CHECKPOINT: &str = "checkpoint.beside";
+
+/// Where read models of the past are built; each goes when it has been asked.
+pub(crate) const PAST: &str = "past";
 
 /// The file with the address of the service that holds the folder, as `Address` writes it.
 const ADDRESS: &str = "address";
@@ -98,6 +101,8 @@ impl Folder {
         let lock = lock(folder)?;
         remove_discarded(folder)?;
         remove_checkpoint(folder)?;
+        // What a killed process has left holds personal data that nobody would erase.
+        remove_all(folder, &[PAST])?;
         let parts = open_parts(folder, settings.master_key()?)?;
         let mut bar: Option<ProgressBar> = None;
         let engine = Engine::open(parts, settings.engine_options(), &mut |position, head| {
@@ -173,6 +178,14 @@ pub(crate) fn log_to_read(settings: &Settings) -> anyhow::Result<ReadOnlyLog> {
     log.with_context(|| format!("cannot open the data folder {}", folder.display()))
 }
 
+/// Log and keys of the folder, for who only reads. The tables are empty ones.
+pub(crate) fn parts_to_read(settings: &Settings) -> anyhow::Result<Parts> {
+    let log = Arc::new(log_to_read(settings)?);
+    let keys = settings.data.join("keys");
+    let vault = open_vault(&keys, settings.master_key()?)?;
+    Ok(Parts { log, tables: Arc::new(MemoryTables::new()), vault: Arc::new(vault) })
+}
+
 /// Opens the listing in a data folder, to be driven along the log.
 pub(crate) fn projector(folder: &Path, parts: &Parts) -> anyhow::Result<Projector<Listing>> {
     let listing = Listing::open(folder)?;
@@ -226,7 +239,11 @@ fn remove_discarded(folder: &Path) -> anyhow::Result<()> {
 
 /// Removes the copy of the log that a backup was taken from: it would keep files that the log no longer needs.
 pub(crate) fn remove_checkpoint(folder: &Path) -> anyhow::Result<()> {
-    for name in [CHECKPOINT, BESIDE_CHECKPOINT] {
+    remove_all(folder, &[CHECKPOINT, BESIDE_CHECKPOINT])
+}
+
+fn remove_all(folder: &Path, names: &[&str]) -> anyhow::Result<()> {
+    for name in names {
         let path = folder.join(name);
         match fs::remove_dir_all(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -285,15 +302,18 @@ fn lock(folder: &Path) -> anyhow::Result<File> {
 fn open_parts(folder: &Path, master: Option<MasterKey>) -> anyhow::Result<Parts> {
     let at = |name: &str| -> PathBuf { folder.join(name) };
     let context = || format!("cannot open the data folder {}", folder.display());
-    let master = match master {
-        Some(master) => master,
-        None => {
-            let keys = at("keys");
-            MasterKey::in_folder(&keys).with_context(|| format!("cannot use the master key in {}", keys.display()))?
-        }
-    };
-    let vault = KeyVault::open(&at("keys"), master).with_context(context)?;
+    let vault = open_vault(&at("keys"), master)?;
     let log = RocksLog::open(&at("log"), &LogOptions::default()).with_context(context)?;
     let tables = RocksTables::open(&at("tables"), &TablesOptions::default()).with_context(context)?;
     Ok(Parts { log: Arc::new(log), tables: Arc::new(tables), vault: Arc::new(vault) })
+}
+
+fn open_vault(keys: &Path, master: Option<MasterKey>) -> anyhow::Result<KeyVault> {
+    let master = match master {
+        Some(master) => master,
+        None => {
+            MasterKey::in_folder(keys).with_context(|| format!("cannot use the master key in {}", keys.display()))?
+        }
+    };
+    KeyVault::open(keys, master).with_context(|| format!("cannot open the keys in {}", keys.display()))
 }

@@ -135,6 +135,7 @@ async fn serve(
         options: Arc::new(ApiOptions {
             cors_origins: args.cors_origins.clone(),
             checkpoint_folder: Some(settings.data.join(crate::folder::CHECKPOINT)),
+            past_folder: Some(settings.data.join(crate::folder::PAST)),
             ..ApiOptions::default()
         }),
     };

@@ -32,10 +32,13 @@ mod answers;
 
 mod followed;
 
+mod past;
+
 pub use command::CommandError;
 pub use followed::{ListingError, ListingState, take_fresh};
 pub use handle::{ServiceError, ServiceHandle};
 pub use input::{EventReceipt, Form, RawInput, Reason, Receipt, Watermark};
 pub use meaning::{Meaning, meaning};
 pub use options::ServiceOptions;
+pub use past::{Past, PastError, When};
 pub use service::{Service, StartError};

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use lead_domain::Time;
 
+use crate::cli::LeadsArgs;
 use crate::settings::parse_time;
 
 #[derive(Args, Debug)]
@@ -51,4 +52,23 @@ pub(crate) struct RestoreArgs {
     /// The position of the backup to restore [default: the newest]
     #[arg(long, value_name = "POSITION")]
     pub(crate) at: Option<u64>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct AsOfArgs {
+    /// What had happened by then (RFC 3339), by all that is known
+    #[arg(value_name = "TIME", value_parser = parse_time)]
+    pub(crate) time: Time,
+    /// Only what was recorded by then: what was known. With the same time for both, what was shown then
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub(crate) known_at: Option<Time>,
+    #[command(subcommand)]
+    pub(crate) what: AsOfCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AsOfCommand {
+    /// List leads as they were: filter, search, sort, page
+    #[command(after_help = "Example:\n  leadfold as-of 2026-01-31T12:00:00Z leads --status open")]
+    Leads(Box<LeadsArgs>),
 }

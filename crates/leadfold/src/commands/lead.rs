@@ -6,11 +6,12 @@ use lead_domain::{Currency, LeadId, Money, Refusal};
 use listing::LeadRow;
 use proto_events::command_document::Ask;
 use proto_events::stored::Value;
+use service::When;
 
 use crate::cli::{ActArgs, LeadAct, LeadArgs};
 use crate::commands::leads::{money, optional_time};
 use crate::commands::rows::Row;
-use crate::commands::{act, policy, timeline};
+use crate::commands::{act, as_of, policy, timeline};
 use crate::failure::UsageError;
 use crate::output::{line, short_time};
 use crate::remote::{Call, missing};
@@ -19,6 +20,7 @@ use crate::source::Source;
 
 pub(crate) fn run(args: &LeadArgs, settings: &Settings) -> anyhow::Result<()> {
     let mut source = Source::open(settings)?;
+    let when = When { as_of: args.as_of, known_at: args.known_at };
     match &args.act {
         Some(command) => {
             let (ask, shared) = ask_of(&source, args.id, command)?;
@@ -26,7 +28,9 @@ pub(crate) fn run(args: &LeadArgs, settings: &Settings) -> anyhow::Result<()> {
         }
         None if args.timeline => timeline::of_lead(&mut source, args.id, args.limit, settings)?,
         None => {
-            let lead = find(&source, args.id)?;
+            let is_past = when != When::default();
+            let lead =
+                if is_past { as_of::lead(&mut source, args.id, when, settings)? } else { find(&source, args.id)? };
             if settings.json { lead.print_json()? } else { print(&lead.into_inner()?)? }
         }
     }

@@ -1,12 +1,11 @@
 //! `leadfold leads`
 
 use lead_domain::{Money, TenantId, Time};
-use listing::{LeadQuery, LeadRow, LeadStatus, ListingError, QueryError};
+use listing::{LeadQuery, LeadRow, LeadStatus, ListingError, ListingReader, QueryError};
 
 use crate::cli::LeadsArgs;
 use crate::commands::rows::{Page, Row, Taken, Wanted, each_row};
 use crate::failure::UsageError;
-use crate::folder::Folder;
 use crate::output::{line, short_time, table};
 use crate::remote::{Call, Server};
 use crate::settings::Settings;
@@ -14,23 +13,31 @@ use crate::source::Source;
 
 pub(crate) fn run(args: &LeadsArgs, settings: &Settings) -> anyhow::Result<()> {
     let source = Source::open(settings)?;
+    show(settings, |take| match &source {
+        Source::Folder(folder) => read(&folder.listing()?.reader()?, folder.tenant()?, args, take),
+        Source::Server(server) => ask(server, args, take),
+    })?;
+    source.close()
+}
+
+/// Takes one lead after the other.
+type Take<'a> = &'a mut dyn FnMut(Row<LeadRow>) -> anyhow::Result<Taken>;
+
+/// Shows the leads that `read` gives.
+pub(crate) fn show(
+    settings: &Settings,
+    read: impl FnOnce(Take<'_>) -> anyhow::Result<Option<u64>>,
+) -> anyhow::Result<()> {
     let mut rows = Vec::new();
-    let take = |lead: Row<LeadRow>| {
+    let count = read(&mut |lead: Row<LeadRow>| {
         if settings.json {
             lead.print_json()?
         } else {
             rows.push(row(&lead.into_inner()?))
         }
         Ok(Taken::Yes)
-    };
-    let count = match &source {
-        Source::Folder(folder) => read(folder, args, take)?,
-        Source::Server(server) => ask(server, args, take)?,
-    };
-    if !settings.json {
-        print(rows, count)?;
-    }
-    source.close()
+    })?;
+    if settings.json { Ok(()) } else { print(rows, count) }
 }
 
 fn query(tenant: TenantId, args: &LeadsArgs) -> anyhow::Result<LeadQuery> {
@@ -41,14 +48,14 @@ fn query(tenant: TenantId, args: &LeadsArgs) -> anyhow::Result<LeadQuery> {
     Ok(query)
 }
 
-fn read(
-    folder: &Folder,
+/// Reads what the arguments ask of a listing.
+pub(crate) fn read(
+    reader: &ListingReader,
+    tenant: TenantId,
     args: &LeadsArgs,
-    take: impl FnMut(Row<LeadRow>) -> anyhow::Result<Taken>,
+    take: Take<'_>,
 ) -> anyhow::Result<Option<u64>> {
-    let mut query = query(folder.tenant()?, args)?;
-    let listing = folder.listing()?;
-    let reader = listing.reader()?;
+    let mut query = query(tenant, args)?;
     let read = |wanted: &Wanted| {
         let counts = args.count && wanted.is_first;
         query.set("count", if counts { "exact" } else { "none" }).map_err(usage)?;
@@ -60,11 +67,7 @@ fn read(
     each_row(args.limit, read, take)
 }
 
-fn ask(
-    server: &Server,
-    args: &LeadsArgs,
-    take: impl FnMut(Row<LeadRow>) -> anyhow::Result<Taken>,
-) -> anyhow::Result<Option<u64>> {
+fn ask(server: &Server, args: &LeadsArgs, take: Take<'_>) -> anyhow::Result<Option<u64>> {
     // What makes no sense is told in the words of the flags.
     query(TenantId(0), args)?;
     let filters = filters(args)?;

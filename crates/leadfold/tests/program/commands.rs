@@ -1,5 +1,6 @@
 //! What people do with the program: acting on leads and visitors, asking, looking after the data.
 
+mod as_of;
 mod audit;
 mod backup;
 mod care;

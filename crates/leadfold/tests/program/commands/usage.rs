@@ -21,6 +21,7 @@ fn helps(folder: &Folder, command: &[String], found: &mut Vec<(Vec<String>, Stri
             "visitor" => Some("V1"),
             "orphan" | "interaction" => Some("I1"),
             "quarantine" => Some("1"),
+            "as-of" => Some("2026-01-31T12:00:00Z"),
             _ => None,
         };
         [Some(name.as_str()), id.filter(|_| depth == 0 && command.len() > 1)]
@@ -96,6 +97,11 @@ fn wrong_usage_ends_with_code_2_and_names_what_would_be_right() {
         (&["quarantine", "discard"], "name the position"),
         (&["quarantine", "--state", "lost"], "held"),
         (&["leads", "--server", "here"], "--server must be the address of a service"),
+        (&["as-of", "noon", "leads"], "2026-01-31T12:00:00Z"),
+        (&["as-of", "2026-01-01T00:00:00Z"], "leads"),
+        (&["replay", "--from", "0"], "--from"),
+        (&["what-if"], "--policy"),
+        (&["restore", "backups"], "--keys"),
         (&["completions", "cmd"], "bash"),
         (&["generate", "--visitors", "0", "--interactions", "1", "--seed", "1"], "--visitors"),
         (&["leads", "--clock", "noon"], "2026-01-31T12:00:00Z"),
