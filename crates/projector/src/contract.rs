@@ -82,6 +82,7 @@ fn follow_in_steps<H: ModelHome>(home: &H, story: &Story, name: &str, records: u
         assert_eq!(at, until, "catching up ends where it was told to");
         assert_eq!(seen, until, "the last progress is the end");
         assert_eq!(projector.lag(), head.0 - until.0, "the lag is what is left");
+        projector.seal().expect("it seals");
     }
     home.dump(&home.open(name))
 }
@@ -91,6 +92,7 @@ fn follow_in_batches<H: ModelHome>(home: &H, story: &Story, name: &str, records:
     let staged = Staged { inner: home.open(name), commit_every: records, folded: 0, crash_at: LogPosition(u64::MAX) };
     let mut projector = projector(story, staged);
     projector.catch_up(LogPosition(u64::MAX), &mut |_| {}).expect("it catches up");
+    projector.seal().expect("it seals");
     home.dump(&projector.into_projection().inner)
 }
 
@@ -172,5 +174,9 @@ impl<P: Projection> Projection for Staged<P> {
 
     fn settle(&mut self, behind: u64) -> Result<(), ModelError> {
         self.inner.settle(behind)
+    }
+
+    fn seal(&mut self) -> Result<(), ModelError> {
+        self.inner.seal()
     }
 }

@@ -61,8 +61,11 @@ pub struct ModelError(
 
 /// A pure fold into a read model.
 ///
-/// Folding works in memory, so that many changes of one row become one write. [`Projection::commit`] writes the changes
-/// and the checkpoint in one transaction: after a crash anywhere the model stands exactly at its checkpoint.
+/// Folding works in memory, so that many changes of one row become one write. [`Projection::commit`] puts the changes and
+/// the checkpoint into the model in one step, and after a crash anywhere the model stands exactly at a checkpoint that it
+/// had: the last one, where commits are durable. A model with a volatile tail keeps its latest commits in memory and makes
+/// several of them durable at once, by itself and in [`Projection::seal`]; it stands at the last of those then, and the
+/// records behind it are read again.
 pub trait Projection {
     /// The name on disk, in commands and in metrics.
     fn name(&self) -> &'static str;
@@ -70,7 +73,7 @@ pub trait Projection {
     /// The version of the model. Another version is another model, built anew.
     fn version(&self) -> u32;
 
-    /// Where the stored model stands.
+    /// Where the model stands. What was just opened stands at its last durable commit.
     ///
     /// # Errors
     /// When the store can't be read.
@@ -89,8 +92,8 @@ pub trait Projection {
     /// Whether what was folded should be committed before more is folded: this bounds the memory.
     fn is_full(&self) -> bool;
 
-    /// Writes what was folded since the last commit, and the checkpoint, in one transaction. Readers of the model see it
-    /// on return.
+    /// Puts what was folded since the last commit, and the checkpoint, into the model in one step. Readers of the model see
+    /// it on return. It is durable then, but for the tail of a model that has a volatile one.
     ///
     /// # Errors
     /// When the store fails. Nothing was written then, and the projector calls [`Projection::discard`].
@@ -117,6 +120,14 @@ pub trait Projection {
     /// When the store fails.
     fn settle(&mut self, behind: u64) -> Result<(), ModelError> {
         let _ = behind;
+        Ok(())
+    }
+
+    /// Makes all commits durable, before the process ends. Where every commit is, there is nothing to do.
+    ///
+    /// # Errors
+    /// When the store fails. What was durable is so still.
+    fn seal(&mut self) -> Result<(), ModelError> {
         Ok(())
     }
 }

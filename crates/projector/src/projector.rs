@@ -202,6 +202,14 @@ impl<P: Projection> Projector<P> {
         done.map(|()| self.committed.position)
     }
 
+    /// Makes everything committed durable. A model that has a volatile tail is opened at an earlier commit otherwise.
+    ///
+    /// # Errors
+    /// When the model's store fails.
+    pub fn seal(&mut self) -> Result<(), ProjectorError> {
+        self.projection.seal().map_err(|source| self.model(source))
+    }
+
     /// The last record in the model.
     #[must_use]
     pub const fn checkpoint(&self) -> LogPosition {
