@@ -9,7 +9,7 @@ use projector::Projector;
 use proptest::prelude::*;
 use proto_events::stored::Value;
 
-use crate::agreement::random_world;
+use crate::histories::random_world;
 use crate::paging::SORTS;
 use crate::world::{ACME, World, touch};
 

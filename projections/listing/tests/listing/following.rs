@@ -12,7 +12,7 @@ use projector::{Projector, ProjectorError, Recorded};
 use proto_events::InputFacts;
 use proto_events::stored;
 
-use crate::agreement::random_world;
+use crate::histories::random_world;
 use crate::world::{ACME, World, found, lead_id, touch};
 
 /// Models in folders of their own.

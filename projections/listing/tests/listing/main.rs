@@ -6,6 +6,7 @@ mod agreement;
 mod combining;
 mod files;
 mod following;
+mod histories;
 mod paging;
 mod rows;
 mod searching;

@@ -8,7 +8,7 @@ use listing::{
 };
 use proptest::prelude::*;
 
-use crate::agreement::random_world;
+use crate::histories::random_world;
 use crate::world::{ACME, World, touch};
 
 pub(crate) const SORTS: [&str; 10] = [
