@@ -21,6 +21,11 @@ pub(crate) struct Health {
     position: u64,
     /// The last record in the listing.
     listing_position: u64,
+    /// The last record in the analytics tables, where they are kept. They may be behind, or fail, without the service being
+    /// unready.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    analytics_position: Option<u64>,
     /// Why it is not ready.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     reasons: Vec<String>,
@@ -55,7 +60,9 @@ pub(crate) async fn ready(State(api): State<Api>) -> Response {
     reasons.extend((api.ready)());
     let (status, code) =
         if reasons.is_empty() { ("ok", StatusCode::OK) } else { ("unavailable", StatusCode::SERVICE_UNAVAILABLE) };
-    let health = Health { status, position: position.0, listing_position: listing.position.0, reasons };
+    let analytics_position = api.analysis.as_ref().map(|analysis| analysis.state.borrow().position.0);
+    let listing_position = listing.position.0;
+    let health = Health { status, position: position.0, listing_position, analytics_position, reasons };
     (code, Json(health)).into_response()
 }
 
@@ -66,6 +73,10 @@ pub(crate) async fn metrics(State(api): State<Api>) -> Response {
     let listing = api.service.listing().borrow().position.0;
     metrics::gauge!("leadfold_log_position_records").set(head as f64);
     metrics::gauge!("leadfold_listing_lag_records").set(head.saturating_sub(listing) as f64);
+    if let Some(analysis) = &api.analysis {
+        let analytics = analysis.state.borrow().position.0;
+        metrics::gauge!("leadfold_analytics_lag_records").set(head.saturating_sub(analytics) as f64);
+    }
     metrics::gauge!("leadfold_intake_queued_bytes").set(api.service.queued_bytes() as f64);
     let mut response = api.metrics.render().into_response();
     let text = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");

@@ -41,6 +41,8 @@ mod policies;
 
 mod quarantine;
 
+mod sql;
+
 mod changes;
 
 mod checkpoint;
@@ -59,4 +61,5 @@ pub use problem::{Problem, ProblemBody};
 pub use quarantine::QuarantineRow;
 pub use router::{description, router};
 pub use shown::{TimelineRow, timeline_row};
+pub use sql::Analysis;
 pub use state::{Api, Inlet, ReadyCheck, StopCheck, Taking};

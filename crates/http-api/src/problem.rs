@@ -1,5 +1,6 @@
 //! What goes wrong, as RFC 9457 problems: every mapping from an error to a status stands here.
 
+use analytics::{Place, QueryError as SqlError};
 use axum::Json;
 use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::response::{IntoResponse, Response};
@@ -114,6 +115,15 @@ pub(crate) enum CommandProblems {
     Unprocessable(ProblemBody),
 }
 
+/// What routes that ask the analytics tables may answer besides.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "the fields are the bodies in the description")]
+pub(crate) enum QueryProblems {
+    /// The query doesn't fit the tables, or takes more than a query may.
+    #[response(status = 422, content_type = "application/problem+json")]
+    Unprocessable(ProblemBody),
+}
+
 impl Problem {
     fn new(status: StatusCode, slug: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
         Self { status, slug, title, detail: detail.into(), errors: Vec::new(), retry: false }
@@ -208,6 +218,54 @@ impl Problem {
         let detail = "The listing is still being brought up to date. Try again in a moment.";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "listing-not-ready", "The listing is not ready", detail)
             .retry_later()
+    }
+
+    /// The analytics tables can't be read at all.
+    pub(crate) fn analytics_unavailable(why: &str) -> Self {
+        let title = "The analytics tables are not available";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "analytics-unavailable", title, why)
+    }
+
+    pub(crate) fn analytics_behind() -> Self {
+        let detail = "The analytics tables are still being brought up to date. Try again in a moment.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "behind", "The analytics tables are behind", detail).retry_later()
+    }
+
+    /// A query over the analytics tables that has no answer. A query that is wrong or too large is the caller's: asking
+    /// again would not help, so it is no 408 and no 5xx.
+    pub(crate) fn of_query(error: &SqlError) -> Self {
+        let message = sentence(&format!("cannot {error}"));
+        let at = |place: &Option<Place>| {
+            place.map(|place| format!("query:{}:{}", place.line, place.column)).unwrap_or_else(|| "query".to_owned())
+        };
+        let (status, slug, title, path, code) = match error {
+            SqlError::Syntax { place, .. } => {
+                (StatusCode::BAD_REQUEST, "invalid-query", "The query is not valid", at(place), "syntax")
+            }
+            SqlError::Refused { .. } => {
+                (StatusCode::BAD_REQUEST, "query-refused", "The statement is not run here", at(&None), "refused")
+            }
+            SqlError::Invalid { place, .. } => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "invalid-query", "The query is not valid", at(place), "invalid")
+            }
+            SqlError::TooLong { .. } => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "query-too-long", "The query takes too long", at(&None), "time")
+            }
+            SqlError::TooMuchMemory => {
+                let title = "The query takes too much memory";
+                (StatusCode::UNPROCESSABLE_ENTITY, "query-too-large", title, at(&None), "memory")
+            }
+            SqlError::TooManyRows { .. } => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "too-many-rows", "The answer has too many rows", at(&None), "rows")
+            }
+            SqlError::Tables(tables) => {
+                tracing::error!(error = %tables, "the analytics tables can't be read");
+                return Self::analytics_unavailable(crate::sql::REBUILD);
+            }
+            SqlError::Failed { .. } => return Self::internal(error),
+        };
+        let error = FieldProblem { path, code: code.to_owned(), message: message.clone() };
+        Self::new(status, slug, title, message).with_errors(vec![error])
     }
 
     fn policy_changed(version: u32) -> Self {

@@ -30,7 +30,7 @@ use crate::problem::{Problem, ProblemBody};
 use crate::state::Api;
 use crate::{
     acts, changes, checkpoint, duplicates, events, health, leads, linger, observe, orphans, policies, quarantine,
-    segment, visitors,
+    segment, sql, visitors,
 };
 
 #[derive(OpenApi)]
@@ -48,6 +48,7 @@ use crate::{
         (name = "visitors", description = "The people behind interactions"),
         (name = "policy", description = "What people configure"),
         (name = "quarantine", description = "Inputs that could not be taken"),
+        (name = "analytics", description = "Counting and comparing"),
         (name = "operations", description = "For whoever keeps it running"),
     )
 )]
@@ -94,6 +95,7 @@ fn routes_of_api() -> OpenApiRouter<Api> {
         .routes(routes!(policies::versions))
         .routes(routes!(policies::show_version))
         .routes(routes!(policies::lead_types))
+        .routes(routes!(sql::query))
         .routes(routes!(quarantine::list))
         .routes(routes!(quarantine::show))
         .routes(routes!(quarantine::retry))

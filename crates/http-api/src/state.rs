@@ -15,6 +15,7 @@ use crate::caller::Caller;
 use crate::options::ApiOptions;
 use crate::problem::Problem;
 use crate::shown::{pairs, refuse_rest, take_min_position};
+use crate::sql::Analysis;
 
 /// What becomes of inputs, in their order, once that is durable.
 pub type Taking<'a> = Pin<Box<dyn Future<Output = Result<Vec<Receipt>, ServiceError>> + Send + 'a>>;
@@ -56,6 +57,8 @@ pub struct Api {
     pub tenant_first: bool,
     /// Streams of changes that may be open at the same time.
     pub streams: Arc<Semaphore>,
+    /// The analytics tables, where they are kept.
+    pub analysis: Option<Analysis>,
     /// Limits.
     pub options: Arc<ApiOptions>,
 }

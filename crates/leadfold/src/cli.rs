@@ -72,8 +72,16 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  leadfold quarantine\n  leadfold quarantine 1042 show\n  \
         leadfold quarantine 1042 retry --with repaired.json\n  leadfold quarantine 1042 discard")]
     Quarantine(QuarantineArgs),
+    /// Ask the analytics tables with SQL: one statement that only reads
+    #[command(
+        after_help = "The tables are interactions, lead_events and leads; `describe leads` names the columns.\n\n\
+        Examples:\n  leadfold sql \"select lead_type, count(*) as leads, sum(sale_value) from leads group by lead_type\"\n  \
+        leadfold sql \"select * from interactions\" --format parquet -o interactions.parquet"
+    )]
+    Sql(SqlArgs),
     /// Show the read models and how far they have followed; build one anew
-    #[command(after_help = "Examples:\n  leadfold projections\n  leadfold projections rebuild listing")]
+    #[command(after_help = "Examples:\n  leadfold projections\n  leadfold projections rebuild listing\n  \
+        leadfold projections rebuild analytics")]
     Projections(ProjectionsArgs),
     /// Run the service: HTTP, the feed, the clock, the listing
     #[command(
@@ -589,6 +597,44 @@ pub(crate) enum QuarantineAct {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct SqlArgs {
+    /// The query
+    pub(crate) query: String,
+    /// How the answer is written [default: table]
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<SqlFormat>,
+    /// The file to write to, instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Seconds that it may take [default: 600]
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) timeout: Option<u64>,
+    /// Memory that it may take, in MiB; what needs more goes to temporary files [default: 512]
+    #[arg(long, value_name = "MIB")]
+    pub(crate) memory: Option<usize>,
+    /// Rows that the answer may have [default: any number]
+    #[arg(long, value_name = "N")]
+    pub(crate) max_rows: Option<u64>,
+}
+
+/// How an answer is written.
+#[derive(clap::ValueEnum, Clone, Copy, Debug)]
+pub(crate) enum SqlFormat {
+    /// For people
+    Table,
+    /// Comma-separated values
+    Csv,
+    /// An array of objects
+    Json,
+    /// An object a line
+    Ndjson,
+    /// An Arrow stream
+    Arrow,
+    /// A Parquet file
+    Parquet,
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct ProjectionsArgs {
     #[command(subcommand)]
     pub(crate) act: Option<ProjectionsAct>,
@@ -599,7 +645,7 @@ pub(crate) enum ProjectionsAct {
     /// Build it anew from the log
     #[command(after_help = "Example:\n  leadfold projections rebuild listing")]
     Rebuild {
-        /// Its name, such as listing
+        /// Its name: listing or analytics
         name: String,
     },
 }

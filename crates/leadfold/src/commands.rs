@@ -16,6 +16,7 @@ mod projections;
 mod quarantine;
 mod replay;
 mod rows;
+mod sql;
 mod timeline;
 mod verify;
 mod visitor;
@@ -42,6 +43,7 @@ pub(crate) fn run(command: &Command, settings: &Settings, configuration: &Config
         Command::Duplicates(args) => duplicates::run(args, settings),
         Command::Visitor(args) => visitor::run(args, settings),
         Command::Quarantine(args) => quarantine::run(args, settings),
+        Command::Sql(args) => sql::run(args, settings),
         Command::Projections(args) => projections::run(args, settings),
         Command::Serve(args) => crate::serve::run(args, settings),
         Command::Feed(command) => feed::run(command, settings),

@@ -16,6 +16,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use analytics::Analytics;
 use anyhow::{Context, bail};
 use engine::{Engine, Parts, Tenant};
 use event_log::{LogPosition, MemoryTables};
@@ -23,7 +24,7 @@ use indicatif::ProgressBar;
 use key_vault::{KeyVault, MasterKey};
 use lead_domain::TenantId;
 use listing::Listing;
-use projector::Projector;
+use projector::{Projection, Projector};
 use rocks_store::{LogOptions, ReadOnlyLog, RocksLog, RocksTables, TablesOptions};
 
 use crate::failure::UsageError;
@@ -147,7 +148,22 @@ impl Folder {
     pub(crate) fn listing(&self) -> anyhow::Result<Listing> {
         let mut projector = self.projector()?;
         let head = self.engine.head().position;
-        catch_up(&mut projector, head)?;
+        catch_up(&mut projector, head, LISTING)?;
+        Ok(projector.into_projection())
+    }
+
+    /// The analytics tables' projector, not yet caught up.
+    pub(crate) fn analytics_projector(&self) -> anyhow::Result<Projector<Analytics>> {
+        let parts = self.engine.parts();
+        let tables = Analytics::open(&self.settings.data)?;
+        Ok(Projector::new(parts.log.clone(), parts.vault.clone(), tables)?)
+    }
+
+    /// The analytics tables, caught up with the log, and durable.
+    pub(crate) fn analytics(&self) -> anyhow::Result<Analytics> {
+        let mut projector = self.analytics_projector()?;
+        catch_up(&mut projector, self.engine.head().position, "filling the analytics tables")?;
+        projector.seal()?;
         Ok(projector.into_projection())
     }
 
@@ -192,10 +208,17 @@ pub(crate) fn projector(folder: &Path, parts: &Parts) -> anyhow::Result<Projecto
     Ok(Projector::new(parts.log.clone(), parts.vault.clone(), listing)?)
 }
 
-/// Brings a projection to `head`, with a progress bar when that takes long.
-pub(crate) fn catch_up(projector: &mut Projector<Listing>, head: LogPosition) -> anyhow::Result<()> {
+/// What the listing's progress bar says.
+pub(crate) const LISTING: &str = "listing the leads";
+
+/// Brings a projection to `head`, with a progress bar that says `what` when that takes long.
+pub(crate) fn catch_up<P: Projection>(
+    projector: &mut Projector<P>,
+    head: LogPosition,
+    what: &'static str,
+) -> anyhow::Result<()> {
     let start = projector.checkpoint().0;
-    let bar = progress_bar(head.0.saturating_sub(start), "listing the leads");
+    let bar = progress_bar(head.0.saturating_sub(start), what);
     let caught_up = projector.catch_up(head, &mut |position| bar.set_position(position.0.saturating_sub(start)));
     bar.finish_and_clear();
     caught_up?;

@@ -113,6 +113,12 @@ impl Call {
         call
     }
 
+    /// A query over the analytics tables.
+    pub(crate) fn sql(query: &str, format: &str) -> Self {
+        let body = serde_json::json!({ "query": query, "format": format }).to_string();
+        Self::of(Method::POST, "/v1/sql".to_owned(), Repeat::Safe).body("application/json", body.into_bytes())
+    }
+
     /// The same request, which must not be made twice: the service wouldn't know that it was.
     pub(crate) const fn once(mut self) -> Self {
         self.repeat = Repeat::Unsafe;

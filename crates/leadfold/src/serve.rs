@@ -6,6 +6,7 @@
 //! ```
 
 mod address;
+mod analysed;
 mod limited;
 mod listener;
 pub(crate) mod nats;
@@ -19,7 +20,7 @@ use std::time::Duration;
 
 use access::Guard;
 use anyhow::{Context, bail};
-use http_api::{Api, ApiOptions, Inlet};
+use http_api::{Analysis, Api, ApiOptions, Inlet};
 use jetstream::FeedMark;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use service::{Service, ServiceHandle, ServiceOptions};
@@ -28,6 +29,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use address::Address;
+pub(crate) use analysed::limits as query_limits;
 
 use self::nats::{JetStreamInlet, Known, LateNats, Nats, Waiting};
 use self::outgoing::Deliveries;
@@ -56,6 +58,7 @@ pub(crate) fn run(args: &ServeArgs, settings: &Settings) -> anyhow::Result<()> {
     let projector = folder.projector()?;
     let options = ServiceOptions { clock: settings.clock, ..ServiceOptions::default() };
     let mark = nats::mark(&folder.engine)?;
+    let analysed = analysed::Analysed::start(&folder)?;
     let (engine, held) = folder.release();
     let service = Service::start(engine, projector, options)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -63,16 +66,26 @@ pub(crate) fn run(args: &ServeArgs, settings: &Settings) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("cannot start the threads for requests")?;
-    let served = runtime.block_on(serve(args, settings, &service, mark, guard, metrics));
+    let operated = Operated { mark, guard, metrics, analysis: Some(analysed.analysis()) };
+    let served = runtime.block_on(serve(args, settings, &service, operated));
     // Requests that are cut off must not hold the stages up.
     runtime.shutdown_timeout(Duration::from_secs(1));
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     let stopped = service.stop();
+    analysed.stop();
     drop(held);
     stopped.context("cannot go on, because storage failed; start again to find out what is durable")?;
     served?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// What serving needs besides the engine.
+struct Operated {
+    mark: Option<FeedMark>,
+    guard: Guard,
+    metrics: PrometheusHandle,
+    analysis: Option<Analysis>,
 }
 
 /// Without keys whoever reaches the service may do everything, so it must not be reached from elsewhere.
@@ -93,14 +106,8 @@ fn record_metrics() -> anyhow::Result<PrometheusHandle> {
     builder.install_recorder().context("cannot count what happens")
 }
 
-async fn serve(
-    args: &ServeArgs,
-    settings: &Settings,
-    service: &Service,
-    mark: Option<FeedMark>,
-    guard: Guard,
-    metrics: PrometheusHandle,
-) -> anyhow::Result<()> {
+async fn serve(args: &ServeArgs, settings: &Settings, service: &Service, operated: Operated) -> anyhow::Result<()> {
+    let Operated { mark, guard, metrics, analysis } = operated;
     let stopping = CancellationToken::new();
     let signals = signals::watch(stopping.clone())?;
     // A port that is taken, or a certificate that can't be used, is told before anything goes out or comes in.
@@ -124,6 +131,7 @@ async fn serve(
         tenant_first: feed.nats.is_some(),
         guard,
         metrics,
+        analysis,
         ready: Arc::new(move || {
             connections.as_ref().and_then(LateNats::trouble).or_else(|| Deliveries::trouble(&delivering))
         }),

@@ -34,10 +34,13 @@ mod followed;
 
 mod past;
 
+mod log_follower;
+
 pub use command::CommandError;
 pub use followed::{ListingError, ListingState, take_fresh};
 pub use handle::{ServiceError, ServiceHandle};
 pub use input::{EventReceipt, Form, RawInput, Reason, Receipt, Watermark};
+pub use log_follower::{FollowedState, LogFollower};
 pub use meaning::{Meaning, meaning};
 pub use options::ServiceOptions;
 pub use past::{Past, PastError, When};

@@ -255,7 +255,7 @@ fn follow(data: &Path, parts: &Parts, fresh: &Receiver<Vec<FreshBatch>>, expecte
     for batches in fresh {
         service::take_fresh(&mut projector, &batches)?;
     }
-    folder::catch_up(&mut projector, parts.log.head().position)?;
+    folder::catch_up(&mut projector, parts.log.head().position, folder::LISTING)?;
     Ok(projector.into_projection())
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use analytics::Analytics;
 use anyhow::bail;
 use listing::Listing;
 use projector::{Projection, Projector};
@@ -10,7 +11,7 @@ use serde_json::json;
 
 use crate::cli::{ProjectionsAct, ProjectionsArgs};
 use crate::failure::UsageError;
-use crate::folder::{Folder, catch_up};
+use crate::folder::{Folder, LISTING, catch_up};
 use crate::output::{json_line, line, table};
 use crate::remote::{Call, Server};
 use crate::settings::Settings;
@@ -21,10 +22,15 @@ pub(crate) fn run(args: &ProjectionsArgs, settings: &Settings) -> anyhow::Result
         None => show(settings),
         Some(ProjectionsAct::Rebuild { name }) => {
             let folder = Folder::open_itself(settings)?;
-            if name != "listing" {
-                bail!(UsageError(format!("there is no projection \"{name}\"; there is: listing")));
+            match name.as_str() {
+                Listing::NAME => rebuild(&folder, Listing::begin_rebuild(&settings.data)?, LISTING)?,
+                Analytics::NAME => {
+                    rebuild(&folder, Analytics::begin_rebuild(&settings.data)?, "filling the analytics tables")?;
+                    // Opening it removes the files of the old one.
+                    Analytics::open(&settings.data)?;
+                }
+                _ => bail!(UsageError(format!("there is no projection \"{name}\"; there are: listing, analytics"))),
             }
-            rebuild(&folder)?;
             folder.close()
         }
     }
@@ -39,51 +45,74 @@ struct State {
     lag: u64,
 }
 
+impl State {
+    fn of<P: Projection>(projector: &Projector<P>) -> Self {
+        let (name, version) = (projector.projection().name().to_owned(), projector.projection().version());
+        Self { name, version: Some(version), checkpoint: projector.checkpoint().0, lag: projector.lag() }
+    }
+}
+
 fn show(settings: &Settings) -> anyhow::Result<()> {
     let source = Source::open(settings)?;
-    let State { name, version, checkpoint, lag } = match &source {
+    let states = match &source {
         Source::Folder(folder) => {
-            let projector = folder.projector()?;
-            let (name, version) = (projector.projection().name().to_owned(), projector.projection().version());
-            State { name, version: Some(version), checkpoint: projector.checkpoint().0, lag: projector.lag() }
+            let mut states = vec![State::of(&folder.projector()?)];
+            match folder.analytics_projector() {
+                Ok(projector) => states.push(State::of(&projector)),
+                Err(error) => eprintln!("cannot {error:#}"),
+            }
+            states
         }
         Source::Server(server) => asked(server)?,
     };
-    if settings.json {
-        json_line(&json!({ "name": name, "version": version, "checkpoint": checkpoint, "lag": lag }))?;
-    } else {
-        let version = version.map(|version| version.to_string()).unwrap_or_default();
-        let row = vec![name, version, checkpoint.to_string(), lag.to_string()];
-        table(&["PROJECTION", "VERSION", "CHECKPOINT", "LAG"], vec![row])?;
+    let mut rows = Vec::new();
+    for State { name, version, checkpoint, lag } in states {
+        if settings.json {
+            json_line(&json!({ "name": name, "version": version, "checkpoint": checkpoint, "lag": lag }))?;
+        } else {
+            let version = version.map(|version| version.to_string()).unwrap_or_default();
+            rows.push(vec![name, version, checkpoint.to_string(), lag.to_string()]);
+        }
+    }
+    if !settings.json {
+        table(&["PROJECTION", "VERSION", "CHECKPOINT", "LAG"], rows)?;
     }
     source.close()
 }
 
-fn asked(server: &Server) -> anyhow::Result<State> {
+fn asked(server: &Server) -> anyhow::Result<Vec<State>> {
     #[derive(Deserialize)]
     struct Health {
         position: u64,
         listing_position: u64,
+        analytics_position: Option<u64>,
     }
     // A service that isn't ready says all the same how far it is.
-    let Health { position, listing_position } = server.send_any(&Call::get("/readyz"))?.json()?;
-    let lag = position.saturating_sub(listing_position);
-    Ok(State { name: "listing".to_owned(), version: None, checkpoint: listing_position, lag })
+    let Health { position, listing_position, analytics_position } = server.send_any(&Call::get("/readyz"))?.json()?;
+    let state = |name: &str, checkpoint: u64| State {
+        name: name.to_owned(),
+        version: None,
+        checkpoint,
+        lag: position.saturating_sub(checkpoint),
+    };
+    let mut states = vec![state(Listing::NAME, listing_position)];
+    states.extend(analytics_position.map(|checkpoint| state(Analytics::NAME, checkpoint)));
+    Ok(states)
 }
 
-/// Builds the listing anew beside the old one and switches.
-fn rebuild(folder: &Folder) -> anyhow::Result<()> {
+/// Builds a read model anew beside the old one and switches.
+fn rebuild<P: Projection>(folder: &Folder, building: P, what: &'static str) -> anyhow::Result<()> {
     let started = Instant::now();
-    let path = &folder.settings.data;
     let parts = folder.engine.parts();
-    let building = Listing::begin_rebuild(path)?;
     let mut projector = Projector::new(parts.log.clone(), parts.vault.clone(), building)?;
     let head = folder.engine.head().position;
     // Once it has caught up, it stands in the place of the old one.
-    catch_up(&mut projector, head)?;
+    catch_up(&mut projector, head, what)?;
+    projector.seal()?;
+    let name = projector.projection().name();
     let seconds = started.elapsed().as_secs_f64();
     if folder.settings.json {
-        return json_line(&json!({ "name": "listing", "position": head.0, "seconds": seconds }));
+        return json_line(&json!({ "name": name, "position": head.0, "seconds": seconds }));
     }
-    line(format_args!("listing: built anew from {head} records in {seconds:.1} s"))
+    line(format_args!("{name}: built anew from {head} records in {seconds:.1} s"))
 }

@@ -60,6 +60,8 @@ fn import_and_kill(folder: &Folder, parts: &[String], end: u64, dice: &mut Dice,
             1 => vec!["leads"],
             2 => vec!["projections", "rebuild", "listing"],
             3 => vec!["repair"],
+            4 => vec!["projections", "rebuild", "analytics"],
+            5 => vec!["sql", "select count(*) from leads"],
             _ => continue,
         };
         killed += u64::from(kill_when(folder.start(other), looks(dice.below(20_000))));

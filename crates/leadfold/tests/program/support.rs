@@ -139,6 +139,7 @@ impl Folder {
             leads: self.done(["leads"].into_iter().chain(all)),
             orphans: self.done(["orphans"].into_iter().chain(all)),
             quarantine: self.done(["quarantine", "--state", "all"].into_iter().chain(all)),
+            analytics: ANALYTICS.map(|sql| self.done(["sql", sql, "--json"])).concat(),
         }
     }
 
@@ -154,6 +155,13 @@ impl Folder {
     }
 }
 
+const ANALYTICS: [&str; 3] = [
+    "select * from leads order by lead_id",
+    "select event, lead_type, reason, count(*), count(lead_id), sum(amount) from lead_events group by 1, 2, 3 order by 1, 2, 3",
+    "select channel, action, attach_reason, orphan_reason, count(*), count(lead_id), max(position) from interactions \
+     group by 1, 2, 3, 4 order by 1, 2, 3, 4",
+];
+
 /// What the data of a folder come to.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Picture {
@@ -163,6 +171,8 @@ pub(crate) struct Picture {
     pub(crate) leads: String,
     pub(crate) orphans: String,
     pub(crate) quarantine: String,
+    /// The analytics tables: every lead, and what the others come to.
+    pub(crate) analytics: String,
 }
 
 impl Picture {
@@ -171,6 +181,10 @@ impl Picture {
     pub(crate) fn assert_same(&self, other: &Self) {
         self.assert_same_leads(other);
         assert_eq!(self.quarantine, other.quarantine);
+        for (line, other) in self.analytics.lines().zip(other.analytics.lines()) {
+            assert_eq!(line, other);
+        }
+        assert_eq!(self.analytics.lines().count(), other.analytics.lines().count());
         assert_eq!((self.head, &self.chain), (other.head, &other.chain));
     }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests and their helpers")]
 
 mod access;
+mod analytics;
 mod clock;
 mod commands;
 mod description;

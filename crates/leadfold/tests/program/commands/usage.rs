@@ -93,7 +93,7 @@ fn wrong_usage_ends_with_code_2_and_names_what_would_be_right() {
         (&["leads", "--sort", "colour"], "--sort must be last_interaction_at, score"),
         (&["leads", "--attr", "plan"], "--attr must be NAME=VALUE"),
         (&["orphans", "--from", "noon"], "--from must be an RFC 3339 time"),
-        (&["projections", "rebuild", "nothing"], "there is: listing"),
+        (&["projections", "rebuild", "nothing"], "there are: listing, analytics"),
         (&["quarantine", "discard"], "name the position"),
         (&["quarantine", "--state", "lost"], "held"),
         (&["leads", "--server", "here"], "--server must be the address of a service"),

@@ -28,6 +28,7 @@ pub(crate) enum Kind {
     Suspects,
     Quarantined,
     Repaired,
+    Query,
 }
 
 /// The id in an address, and a body with its media type.
@@ -98,6 +99,7 @@ impl Things {
                 json(one, json!({ "other_visitor_id": other }))
             }
             Kind::Quarantined => Thing { id: self.quarantined(), body: None },
+            Kind::Query => json(String::new(), json!({ "query": "select * from leads" })),
             Kind::Repaired => json(self.quarantined(), json!({ "event": self.event().json() })),
         }
     }

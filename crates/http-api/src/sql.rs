@@ -1,0 +1,184 @@
+//! `POST /v1/sql`: one query that only reads, over the analytics tables of the caller's tenant.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use access::Permission;
+use analytics::{AnalyticsReader, Answer, Format, QueryError, QueryLimits, Session};
+use axum::extract::{FromRequest, RawQuery, Request, State};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use event_log::LogPosition;
+use http::{HeaderMap, HeaderValue, header};
+use serde::Deserialize;
+use service::FollowedState;
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, watch};
+use utoipa::ToSchema;
+
+use crate::answer::POSITION_HEADER;
+use crate::caller::Caller;
+use crate::parameters::{AtLeast, OfTenant};
+use crate::problem::{BodyProblems, CommonProblems, Problem, QueryProblems};
+use crate::shown::{pairs, refuse_rest, take_min_position};
+use crate::state::Api;
+
+/// What to do about tables that can't be read; the log says why they can't.
+pub(crate) const REBUILD: &str =
+    "They can't be read. Stop the service and run `leadfold projections rebuild analytics`.";
+
+/// The analytics tables as the API reads them. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Analysis {
+    /// The tables; `None` where they could not be opened.
+    pub reader: Option<AnalyticsReader>,
+    /// How far they have followed.
+    pub state: watch::Receiver<FollowedState>,
+    /// Threads of their own: a query must not hold up other requests.
+    pub runtime: Handle,
+    /// Queries at the same time; each may take what `limits` say.
+    pub turns: Arc<Semaphore>,
+    /// What one query may take.
+    pub limits: QueryLimits,
+}
+
+/// A query.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct SqlBody {
+    /// One SELECT. The tables are `interactions`, `lead_events` and `leads`; `describe leads` names the columns
+    #[schema(
+        min_length = 1,
+        max_length = 65536,
+        example = "select lead_type, count(*) as leads from leads group by lead_type"
+    )]
+    query: String,
+    /// json, ndjson, csv, arrow or parquet; without it what `Accept` says, or else json
+    #[schema(pattern = "^(json|ndjson|csv|arrow|parquet)$", nullable = false)]
+    #[serde(default)]
+    format: Option<String>,
+}
+
+/// Query the analytics tables with SQL
+///
+/// One statement that only reads, at one position of the log. Within limits: rows of the answer, time and memory.
+#[utoipa::path(
+    post, path = "/v1/sql", tag = "analytics",
+    params(AtLeast, OfTenant),
+    request_body(content = SqlBody, content_type = "application/json"),
+    responses(
+        (status = 200, description = "The rows", content(
+            (Vec<serde_json::Map<String, serde_json::Value>> = "application/json"),
+            (String = "application/x-ndjson"),
+            (String = "text/csv"),
+            (Vec<u8> = "application/vnd.apache.arrow.stream"),
+            (Vec<u8> = "application/vnd.apache.parquet"),
+        )),
+        CommonProblems, BodyProblems, QueryProblems,
+    )
+)]
+pub(crate) async fn query(
+    State(api): State<Api>,
+    caller: Caller,
+    RawQuery(parameters): RawQuery,
+    request: Request,
+) -> Result<Response, Problem> {
+    caller.must(Permission::Analyse)?;
+    let tenant = api.tenant(&caller)?;
+    let mut pairs = pairs(parameters.as_deref())?;
+    let min_position = take_min_position(&mut pairs)?;
+    refuse_rest(&pairs)?;
+    let headers = request.headers().clone();
+    let body = Bytes::from_request(request, &api).await?;
+    let SqlBody { query, format } = read(&headers, &body)?;
+    let format = format_of(format.as_deref(), &headers)?;
+    api.reached(min_position)?;
+    let (reader, analysis) = api.analysed(min_position).await?;
+    let turn = tokio::time::timeout(analysis.limits.time, Arc::clone(&analysis.turns).acquire_owned()).await;
+    let Ok(Ok(turn)) = turn else { return Err(Problem::busy()) };
+    let (snapshot, limits) = (reader.snapshot(), analysis.limits.clone());
+    let position = snapshot.position();
+    let task = analysis.runtime.spawn(async move {
+        let session = Session::new(snapshot, &tenant.name, limits)?;
+        let answer: Answer = session.query(&query).await?;
+        let bytes = answer.written(format).await;
+        drop(turn);
+        bytes
+    });
+    // Whoever goes away takes the query along.
+    let task = AbortOnDrop(task);
+    let bytes = task.finished().await.map_err(|error| Problem::internal(&error))??;
+    let mut response = bytes.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
+    headers.insert(POSITION_HEADER, HeaderValue::from(position.0));
+    Ok(response)
+}
+
+struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);
+
+impl<T> AbortOnDrop<T> {
+    async fn finished(mut self) -> Result<T, tokio::task::JoinError> {
+        (&mut self.0).await
+    }
+}
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+fn read(headers: &HeaderMap, body: &Bytes) -> Result<SqlBody, Problem> {
+    let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !media.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
+        return Err(Problem::unsupported_media("Send the query as JSON: {\"query\": \"select …\"}."));
+    }
+    let wrong =
+        |_| Problem::field("", "invalid_body", "The body must be {\"query\": \"select …\", \"format\": \"json\"}.");
+    serde_json::from_slice(body).map_err(wrong)
+}
+
+/// What the body says, or else the first that is known of what the caller accepts.
+fn format_of(named: Option<&str>, headers: &HeaderMap) -> Result<Format, Problem> {
+    if let Some(name) = named {
+        let wrong = "The format must be json, ndjson, csv, arrow or parquet.";
+        return Format::named(name).ok_or_else(|| Problem::field("format", "invalid_value", wrong));
+    }
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media = accept.split(',').filter_map(|part| part.split(';').next()).map(str::trim);
+    let known = media.filter_map(|media| {
+        const ALL: [Format; 5] = [Format::Json, Format::Ndjson, Format::Csv, Format::Arrow, Format::Parquet];
+        ALL.into_iter().find(|format| format.media_type().split(';').next() == Some(media))
+    });
+    Ok(known.into_iter().next().unwrap_or(Format::Json))
+}
+
+impl Api {
+    /// The analytics tables, once they hold what the caller has seen before.
+    pub(crate) async fn analysed(&self, min_position: Option<u64>) -> Result<(AnalyticsReader, &Analysis), Problem> {
+        let Some(analysis) = &self.analysis else {
+            return Err(Problem::analytics_unavailable("They are not kept here."));
+        };
+        let Some(reader) = &analysis.reader else {
+            return Err(Problem::analytics_unavailable(REBUILD));
+        };
+        let wanted = LogPosition(min_position.unwrap_or_default());
+        let mut state = analysis.state.clone();
+        let there = state.wait_for(|state| state.is_ready && state.position >= wanted);
+        match tokio::time::timeout(self.patience(), there).await {
+            Ok(Ok(_)) => Ok((reader.clone(), analysis)),
+            Ok(Err(_)) | Err(_) => Err(Problem::analytics_behind()),
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        self.options.listing_wait
+    }
+}
+
+impl From<QueryError> for Problem {
+    fn from(error: QueryError) -> Self {
+        Self::of_query(&error)
+    }
+}

@@ -1,0 +1,457 @@
+//! The model: what was folded and not committed, what is committed, and how the one becomes the other.
+//!
+//! A commit adds to the tail, which readers see at once and a crash takes away; sealing makes it durable.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use datafusion::arrow::array::RecordBatch;
+use event_log::LogPosition;
+use lead_domain::{InteractionId, VisitorId};
+use projector::{Checkpoint, FoldError, ModelError, Park};
+use proto_events::InteractionFacts;
+use rustc_hash::FxHashMap;
+
+use crate::error::{AnalyticsError, damaged};
+use crate::families::Families;
+use crate::lead::{Change, LeadState};
+use crate::snapshot::{AnalyticsReader, Snapshot};
+use crate::store::compaction::Compaction;
+use crate::store::manifest::Tenant;
+use crate::store::part::Part;
+use crate::store::{Store, Tables, append, is_merge, supersede_position};
+use crate::table::Table;
+use crate::table::interactions::{InteractionColumns, StoredInteraction};
+use crate::table::lead_events::LeadEventColumns;
+use crate::table::leads::{self, LeadColumns};
+use crate::table::reading::Reading;
+
+/// How much is kept where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Rows of one table that are folded before they are committed.
+    pub pending_rows: u64,
+    /// Rows of one table that are in the tail before it is sealed. More makes fewer and better packed files; a restart reads
+    /// as many records again.
+    pub tail_rows: u64,
+    /// Bytes of one table's tail before it is sealed.
+    pub tail_bytes: usize,
+    /// Leads that stay in memory between commits, about 1 KiB each. Others are read back when something happens to them.
+    pub kept_leads: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { pending_rows: 1 << 17, tail_rows: 1 << 17, tail_bytes: 64 << 20, kept_leads: 200_000 }
+    }
+}
+
+/// Bytes of records that are folded before they are committed.
+const PENDING_BYTES_MAX: u64 = 256 << 20;
+
+/// The analytics tables, to follow the log with: a [`Projection`](projector::Projection). One at a time for a folder.
+#[derive(Debug)]
+pub struct Analytics {
+    pub(crate) store: Store,
+    limits: Limits,
+    /// The last record in files and tail.
+    pub(crate) committed: Checkpoint,
+    /// Those of the committed records.
+    committed_tenants: BTreeMap<u32, Tenant>,
+    pub(crate) tenants: BTreeMap<u32, Tenant>,
+    pub(crate) families: Families,
+    pub(crate) pending: Pending,
+    /// By key: those that are kept, and those that were changed since the last commit.
+    leads: FxHashMap<u64, Slot>,
+    compaction: Option<Compaction>,
+    compaction_failed: bool,
+    published: AnalyticsReader,
+}
+
+/// What was folded since the last commit, leads aside.
+#[derive(Debug, Default)]
+pub(crate) struct Pending {
+    pub(crate) interactions: InteractionColumns,
+    pub(crate) events: LeadEventColumns,
+    /// Interactions of this batch that had to be looked at before its end.
+    finished: Vec<RecordBatch>,
+    /// Interactions that were adopted or moved, as they are now, by position.
+    replaced: BTreeMap<u64, StoredInteraction>,
+    changed: Vec<u64>,
+    pub(crate) rows: u64,
+    pub(crate) event_rows: u64,
+    pub(crate) bytes: u64,
+}
+
+/// A lead, as far as it is in memory.
+#[derive(Debug)]
+enum Slot {
+    Known {
+        lead: Box<LeadState>,
+        is_changed: bool,
+    },
+    /// It stands in that row of that part; the changes are applied when the batch ends.
+    Awaited {
+        part: usize,
+        row: u32,
+        changes: Vec<(Change<'static>, LogPosition)>,
+    },
+}
+
+impl Analytics {
+    /// The name in commands and folders.
+    pub const NAME: &'static str = "analytics";
+
+    /// Opens the model of a data folder, or begins an empty one there. It stands where it was sealed last.
+    ///
+    /// # Errors
+    /// When a file is missing or damaged, is of another version, or can't be opened; says what to do.
+    pub fn open(data: &Path) -> Result<Self, AnalyticsError> {
+        Self::open_limited(data, Limits::default())
+    }
+
+    /// [`Analytics::open`] with other limits.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_limited(data: &Path, limits: Limits) -> Result<Self, AnalyticsError> {
+        Self::of(Store::open(folder_in(data))?, limits)
+    }
+
+    /// Begins an empty model beside the one in use, which goes on being read until the new one has caught up; then the new
+    /// one takes its place. A rebuild that was left unfinished is thrown away.
+    ///
+    /// # Errors
+    /// When the folder can't be read.
+    pub fn begin_rebuild(data: &Path) -> Result<Self, AnalyticsError> {
+        Self::of(Store::begin_rebuild(folder_in(data))?, Limits::default())
+    }
+
+    fn of(store: Store, limits: Limits) -> Result<Self, AnalyticsError> {
+        let committed = store.sealed();
+        let tenants = store.manifest.tenants.clone();
+        let families = families_of(&store.tables)?;
+        let published = AnalyticsReader::new(Snapshot::of(committed.position, store.tables.clone()));
+        Ok(Self {
+            store,
+            limits,
+            committed,
+            committed_tenants: tenants.clone(),
+            tenants,
+            families,
+            pending: Pending::default(),
+            leads: FxHashMap::default(),
+            compaction: None,
+            compaction_failed: false,
+            published,
+        })
+    }
+
+    /// What reads the tables, from any thread.
+    #[must_use]
+    pub fn reader(&self) -> AnalyticsReader {
+        self.published.clone()
+    }
+
+    /// The last record that is durable: where the model stands when it is opened next.
+    #[must_use]
+    pub fn sealed(&self) -> LogPosition {
+        self.store.sealed().position
+    }
+
+    pub(crate) fn pending_is_full(&self) -> bool {
+        let pending = &self.pending;
+        let rows = pending.rows.max(pending.event_rows).max(pending.changed.len() as u64);
+        rows >= self.limits.pending_rows || pending.bytes >= PENDING_BYTES_MAX
+    }
+
+    /// A lead that was just opened.
+    pub(crate) fn begin_lead(&mut self, key: u64, lead: LeadState) {
+        self.leads.insert(key, Slot::Known { lead: Box::new(lead), is_changed: true });
+        self.pending.changed.push(key);
+    }
+
+    /// Changes a lead, now or when the batch ends. Whether there is such a lead.
+    pub(crate) fn change_by_key(&mut self, key: u64, change: Change<'_>, position: LogPosition) -> bool {
+        match self.leads.get_mut(&key) {
+            Some(Slot::Known { lead, is_changed }) => {
+                lead.apply(&change, position);
+                if !std::mem::replace(is_changed, true) {
+                    self.pending.changed.push(key);
+                }
+                true
+            }
+            Some(Slot::Awaited { changes, .. }) => {
+                changes.push((change.into_owned(), position));
+                true
+            }
+            None => {
+                let parts = self.store.tables.leads.iter().enumerate().rev();
+                let place = parts.map(|(place, part)| (place, part.find(key))).find(|(_, row)| row.is_some());
+                let Some((part, Some(row))) = place else { return false };
+                let changes = vec![(change.into_owned(), position)];
+                self.leads.insert(key, Slot::Awaited { part, row, changes });
+                self.pending.changed.push(key);
+                true
+            }
+        }
+    }
+
+    /// Writes the row of an interaction that was recorded before anew. Returns what the interaction said.
+    pub(crate) fn replace_interaction(
+        &mut self,
+        interaction: InteractionId,
+        change: impl FnOnce(&mut StoredInteraction),
+    ) -> Result<InteractionFacts, FoldError> {
+        let position = interaction.0;
+        if !self.pending.replaced.contains_key(&position) {
+            let unknown = Park { reason: "it names an interaction that was never recorded" };
+            let stored = self.stored_interaction(position).map_err(|source| ModelError(Box::new(source)))?;
+            self.pending.replaced.insert(position, stored.ok_or(unknown)?);
+        }
+        let stored = self.pending.replaced.get_mut(&position);
+        let stored = stored.ok_or(Park { reason: "it names an interaction that was never recorded" })?;
+        change(stored);
+        Ok(stored.facts.clone())
+    }
+
+    fn stored_interaction(&mut self, position: u64) -> Result<Option<StoredInteraction>, AnalyticsError> {
+        if position > self.committed.position.0 {
+            self.finish_interactions()?;
+            let parts: Vec<Part> =
+                self.pending.finished.iter().map(|batch| Part::of_batch(Table::Interactions, batch.clone())).collect();
+            return read_interaction(&parts, position);
+        }
+        read_interaction(&self.store.tables.interactions, position)
+    }
+
+    fn finish_interactions(&mut self) -> Result<(), AnalyticsError> {
+        let batch = self.pending.interactions.finish().map_err(in_rows(Table::Interactions))?;
+        if batch.num_rows() > 0 {
+            self.pending.finished.push(batch);
+        }
+        Ok(())
+    }
+
+    /// Adds what is pending to the tail, and seals when that has grown large. Nothing is changed when it fails.
+    pub(crate) fn commit_pending(&mut self, checkpoint: Checkpoint) -> Result<(), AnalyticsError> {
+        let before = self.store.tables.clone();
+        let committed = self.committed;
+        let added = self.tail_with_pending();
+        let sealed = added.and_then(|tables| {
+            self.store.tables = tables;
+            let (rows, bytes) = self.store.tail_size();
+            let is_large = rows >= self.limits.tail_rows || bytes >= self.limits.tail_bytes;
+            if is_large { self.store.seal(checkpoint, &self.tenants) } else { Ok(()) }
+        });
+        if let Err(error) = sealed {
+            self.store.tables = before;
+            self.committed = committed;
+            return Err(error);
+        }
+        self.committed = checkpoint;
+        self.committed_tenants.clone_from(&self.tenants);
+        self.families.commit();
+        let Pending { changed, .. } = std::mem::take(&mut self.pending);
+        self.keep_leads(&changed);
+        self.install_compaction();
+        self.publish();
+        Ok(())
+    }
+
+    /// The tables with what is pending.
+    fn tail_with_pending(&mut self) -> Result<Tables, AnalyticsError> {
+        self.bring_leads()?;
+        self.finish_interactions()?;
+        let mut tables = self.store.tables.clone();
+        for batch in std::mem::take(&mut self.pending.finished) {
+            append(&mut tables, Table::Interactions, batch)?;
+        }
+        let mut again = InteractionColumns::default();
+        for (position, stored) in &self.pending.replaced {
+            supersede_position(&mut tables.interactions, *position)?;
+            again.push(&stored.row());
+        }
+        append(&mut tables, Table::Interactions, again.finish().map_err(in_rows(Table::Interactions))?)?;
+        let events = self.pending.events.finish().map_err(in_rows(Table::LeadEvents))?;
+        append(&mut tables, Table::LeadEvents, events)?;
+        append(&mut tables, Table::Leads, self.changed_leads()?)?;
+        Ok(tables)
+    }
+
+    /// Reads the leads that changes wait for, part by part, and applies these.
+    fn bring_leads(&mut self) -> Result<(), AnalyticsError> {
+        let mut wanted: BTreeMap<usize, Vec<(u32, u64)>> = BTreeMap::new();
+        for key in &self.pending.changed {
+            if let Some(Slot::Awaited { part, row, .. }) = self.leads.get(key) {
+                wanted.entry(*part).or_default().push((*row, *key));
+            }
+        }
+        for (part, mut places) in wanted {
+            places.sort_unstable();
+            let Some(part) = self.store.tables.leads.get(part) else { continue };
+            let rows: Vec<u32> = places.iter().map(|(row, _)| *row).collect();
+            let batches = part.read(&rows)?;
+            let mut keys = places.iter().map(|(_, key)| *key);
+            for batch in &batches {
+                for row in 0..batch.num_rows() {
+                    let Some(slot) = keys.next().and_then(|key| self.leads.get_mut(&key)) else { continue };
+                    let reading = Reading { batch, row };
+                    let tenant = tenant_of(&self.tenants, reading.text("tenant"));
+                    let lead = tenant.and_then(|tenant| leads::read(reading, tenant));
+                    let path = part.file().map_or(&self.store.folder, |file| &file.path);
+                    let mut lead = lead.ok_or_else(|| damaged(path, "has a lead's row that can't be read"))?;
+                    if let Slot::Awaited { changes, .. } = slot {
+                        for (change, position) in changes.iter() {
+                            lead.apply(change, *position);
+                        }
+                    }
+                    *slot = Slot::Known { lead: Box::new(lead), is_changed: true };
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The rows of the leads that changed.
+    fn changed_leads(&mut self) -> Result<RecordBatch, AnalyticsError> {
+        self.pending.changed.sort_unstable();
+        let mut columns = LeadColumns::default();
+        for key in &self.pending.changed {
+            if let Some(Slot::Known { lead, .. }) = self.leads.get(key) {
+                let tenant = self.tenants.get(&lead.tenant);
+                let group = tenant.and_then(|tenant| tenant.groups.get(lead.lead_type.as_str()));
+                columns.push(lead, tenant.map_or("", |tenant| &tenant.name), group.map(String::as_str));
+            }
+        }
+        columns.finish().map_err(in_rows(Table::Leads))
+    }
+
+    /// Keeps the open leads, and of too many those that changed just now.
+    fn keep_leads(&mut self, changed: &[u64]) {
+        let most = self.limits.kept_leads;
+        if self.leads.len() > most {
+            self.leads.retain(|_, slot| matches!(slot, Slot::Known { is_changed: true, .. }));
+        }
+        for key in changed {
+            match self.leads.get_mut(key) {
+                Some(Slot::Known { lead, is_changed }) if lead.closing.is_none() => *is_changed = false,
+                Some(_) => {
+                    self.leads.remove(key);
+                }
+                None => {}
+            }
+        }
+        if self.leads.len() > most {
+            self.leads.clear();
+        }
+    }
+
+    /// Forgets what was folded since the last commit.
+    pub(crate) fn forget_pending(&mut self) {
+        self.pending = Pending::default();
+        self.leads.clear();
+        self.families.discard();
+        self.tenants.clone_from(&self.committed_tenants);
+    }
+
+    /// Makes the tail durable.
+    pub(crate) fn seal_tail(&mut self) -> Result<(), AnalyticsError> {
+        // Sealing moves rows, so none may be waited for by its place.
+        self.bring_leads()?;
+        if self.committed != self.store.sealed() {
+            self.store.seal(self.committed, &self.committed_tenants)?;
+            self.publish();
+        }
+        Ok(())
+    }
+
+    /// What was built takes the place of the model in use.
+    pub(crate) fn take_place(&mut self) -> Result<(), AnalyticsError> {
+        self.seal_tail()?;
+        self.store.finish_rebuild()
+    }
+
+    /// Puts small files together, on another thread.
+    pub(crate) fn compact(&mut self) {
+        self.install_compaction();
+        if self.compaction.is_none() && !self.compaction_failed {
+            self.compaction = Compaction::begin(&mut self.store);
+        }
+    }
+
+    /// Waits for the files that are being put together, and goes on until there is nothing more to put together.
+    pub fn compact_fully(&mut self) {
+        loop {
+            self.compact();
+            if self.compaction.is_none() {
+                return;
+            }
+            while self.compaction.as_ref().is_some_and(|compaction| !compaction.is_finished()) {
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+        }
+    }
+
+    /// Puts new files in the place of old ones, between batches: places of rows change. A failure costs nothing but room, so
+    /// it stops nothing; it is not tried again before the next start.
+    fn install_compaction(&mut self) {
+        if !self.pending.changed.is_empty() {
+            return;
+        }
+        if let Some(compaction) = self.compaction.take_if(|compaction| compaction.is_finished()) {
+            if let Err(error) = compaction.install(&mut self.store) {
+                tracing::warn!(%error, "small analytics files stay as they are");
+                self.compaction_failed = true;
+            }
+            self.publish();
+        }
+    }
+
+    fn publish(&self) {
+        self.published.publish(Snapshot::of(self.committed.position, self.store.tables.clone()));
+    }
+}
+
+/// Where the model of a data folder is.
+pub(crate) fn folder_in(data: &Path) -> PathBuf {
+    data.join("projections").join(format!("{}-v{}", Analytics::NAME, crate::fold::MODEL_VERSION))
+}
+
+pub(crate) fn in_rows(table: Table) -> impl FnOnce(datafusion::arrow::error::ArrowError) -> AnalyticsError {
+    move |source| AnalyticsError::Rows { table: table.name(), source }
+}
+
+fn tenant_of(tenants: &BTreeMap<u32, Tenant>, name: Option<&str>) -> Option<u32> {
+    tenants.iter().find(|(_, tenant)| Some(tenant.name.as_str()) == name).map(|(number, _)| *number)
+}
+
+fn read_interaction(parts: &[Part], position: u64) -> Result<Option<StoredInteraction>, AnalyticsError> {
+    for part in parts.iter().rev() {
+        if let Some(row) = part.find_position(position)? {
+            let batches = part.read(&[row])?;
+            let batch = batches.iter().find(|batch| batch.num_rows() > 0);
+            return Ok(batch.and_then(|batch| StoredInteraction::read(Reading { batch, row: 0 })));
+        }
+    }
+    Ok(None)
+}
+
+/// Who was merged into whom, from the events in the files.
+fn families_of(tables: &Tables) -> Result<Families, AnalyticsError> {
+    let mut families = Families::default();
+    for file in tables.lead_events.iter().filter_map(Part::file).filter(|file| file.entry.marked > 0) {
+        for batch in file.read(&["event", "visitor_id", "other_visitor_id"], None)? {
+            let batch: &RecordBatch = &batch?;
+            for row in (0..batch.num_rows()).map(|row| Reading { batch, row }) {
+                let Some(event) = row.text("event").filter(|event| is_merge(event)) else { continue };
+                let visitor = |column: &str| row.text(column)?.parse::<VisitorId>().ok();
+                let pair = visitor("visitor_id").zip(visitor("other_visitor_id"));
+                let (survivor, other) = pair.ok_or_else(|| damaged(&file.path, "has a merge without visitors"))?;
+                if event == "visitors_merged" { families.merge(survivor, other) } else { families.unmerge(other) }
+            }
+        }
+    }
+    families.commit();
+    Ok(families)
+}

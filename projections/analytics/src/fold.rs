@@ -1,0 +1,342 @@
+//! The fold: what each record adds to the tables. Agrees with the listing about every lead; decides nothing.
+
+use std::borrow::Cow;
+
+use event_log::Header;
+use lead_domain::event::AttachReason;
+use lead_domain::{Event, InteractionId, LeadId, Time, VisitorId};
+use projector::{Checkpoint, FoldError, ModelError, Park, Projection, Recorded};
+use proto_events::policy_document;
+use proto_events::stored::v1::AskV1;
+use proto_events::stored::{Attribute, InputRef, StoredCommand, StoredPolicy};
+use proto_events::{InputFacts, InteractionFacts, Personal};
+
+use crate::analytics::Analytics;
+use crate::error::AnalyticsError;
+use crate::lead::{Change, Closing, LeadState, Shown, lead_key};
+use crate::store::manifest::Tenant;
+use crate::table::interactions::{self, Placement};
+use crate::table::lead_events::Decided;
+
+/// The version of the model: of its columns, files and manifest.
+pub(crate) const MODEL_VERSION: u32 = 1;
+/// With no more records than these to come, a model that was built takes the place of the old one.
+const NEAR_RECORDS: u64 = 10_000;
+
+/// The record that the events stand in.
+#[derive(Clone, Copy)]
+struct Setting<'a> {
+    header: &'a Header,
+    interaction: Option<&'a InteractionFacts>,
+    personal: Option<&'a Personal>,
+}
+
+impl<'a> Setting<'a> {
+    fn sealed(&self) -> &'a [Attribute] {
+        self.personal.map(|personal| personal.attributes.as_slice()).unwrap_or_default()
+    }
+}
+
+pub(crate) fn model_error(source: AnalyticsError) -> ModelError {
+    ModelError(Box::new(source))
+}
+
+impl Projection for Analytics {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn version(&self) -> u32 {
+        MODEL_VERSION
+    }
+
+    fn checkpoint(&self) -> Result<Checkpoint, ModelError> {
+        Ok(self.committed)
+    }
+
+    fn wants_personal(&self, _: &Header, input: InputRef<'_>) -> bool {
+        match input {
+            // Free attributes can't be seen from outside.
+            InputRef::Interaction(_) => true,
+            InputRef::Other(InputFacts::Command(StoredCommand { ask, .. })) => match ask {
+                AskV1::SetAttributes(..) => true,
+                AskV1::AddNote(_)
+                | AskV1::CloseLead(..)
+                | AskV1::OpenLead(..)
+                | AskV1::ConvertLead(..)
+                | AskV1::WithdrawConversion(..)
+                | AskV1::ReopenLead(_)
+                | AskV1::ChangeLeadType(..)
+                | AskV1::AssignLead(..)
+                | AskV1::AdoptOrphan(..)
+                | AskV1::MoveInteraction(..)
+                | AskV1::MergeVisitors(..)
+                | AskV1::UnmergeVisitor(..)
+                | AskV1::SettleDuplicate(..) => false,
+            },
+            InputRef::Other(InputFacts::Interaction(_)) => true,
+            InputRef::Other(
+                InputFacts::Policy(_)
+                | InputFacts::Tick
+                | InputFacts::Deadline
+                | InputFacts::Quarantined(_)
+                | InputFacts::Conflict(_)
+                | InputFacts::Released(_)
+                | InputFacts::StateRoot(_),
+            ) => false,
+        }
+    }
+
+    fn fold(&mut self, recorded: &Recorded<'_>) -> Result<(), FoldError> {
+        let Recorded { header, input, events, personal } = *recorded;
+        self.pending.bytes += u64::from(header.facts_len) + u64::from(header.personal_len);
+        let mut operator = None;
+        let interaction = match input {
+            InputRef::Interaction(interaction) => Some(interaction),
+            InputRef::Other(other) => {
+                match other {
+                    InputFacts::Policy(policy) => self.adopt_policy(header.tenant, policy)?,
+                    InputFacts::Command(command) => operator = Some(command.operator.0.as_str()),
+                    InputFacts::Interaction(_)
+                    | InputFacts::Tick
+                    | InputFacts::Deadline
+                    | InputFacts::Quarantined(_)
+                    | InputFacts::Conflict(_)
+                    | InputFacts::Released(_)
+                    | InputFacts::StateRoot(_) => {}
+                }
+                None
+            }
+        };
+        let setting = Setting { header, interaction, personal };
+        self.write_facts(&setting, operator, events)?;
+        for event in events {
+            self.evolve(&setting, event)?;
+        }
+        Ok(())
+    }
+
+    fn is_full(&self) -> bool {
+        self.pending_is_full()
+    }
+
+    fn commit(&mut self, checkpoint: Checkpoint) -> Result<(), ModelError> {
+        self.commit_pending(checkpoint).map_err(model_error)
+    }
+
+    fn discard(&mut self) {
+        self.forget_pending();
+    }
+
+    fn settle(&mut self, behind: u64) -> Result<(), ModelError> {
+        if self.store.building && behind <= NEAR_RECORDS {
+            self.take_place().map_err(model_error)?;
+        }
+        self.compact();
+        Ok(())
+    }
+
+    fn seal(&mut self) -> Result<(), ModelError> {
+        self.seal_tail().map_err(model_error)
+    }
+}
+
+impl Analytics {
+    fn adopt_policy(&mut self, tenant: u32, stored: &StoredPolicy) -> Result<(), FoldError> {
+        let document = policy_document::read(&stored.document, None)
+            .map_err(|_| Park { reason: "it holds a policy that this program can't read" })?;
+        let lead_types = document.policy.lead_types.into_iter();
+        let groups = lead_types.filter_map(|it| Some((it.name.to_string(), it.group?.to_string()))).collect();
+        let tenant_now = Tenant { name: stored.tenant.0.to_string(), policy_version: stored.version, groups };
+        self.tenants.insert(tenant, tenant_now);
+        Ok(())
+    }
+
+    /// The rows of the record itself: its interaction and its events.
+    fn write_facts(
+        &mut self,
+        setting: &Setting<'_>,
+        operator: Option<&str>,
+        events: &[Event],
+    ) -> Result<(), FoldError> {
+        let header = setting.header;
+        if setting.interaction.is_none() && events.is_empty() {
+            return Ok(());
+        }
+        let tenant = self.tenants.get(&header.tenant).ok_or(Park { reason: "its tenant never had a policy" })?;
+        if let Some(facts) = setting.interaction {
+            let placement = placed(header, events);
+            let row = interactions::recorded(header, &tenant.name, facts, setting.sealed(), placement);
+            self.pending.interactions.push(&row);
+            self.pending.rows += 1;
+        }
+        let policy_version = tenant.policy_version;
+        let decided = Decided { header, tenant: &tenant.name, operator, policy_version };
+        for (index, event) in (0..).zip(events) {
+            self.pending.events.push(&decided, index, event);
+            self.pending.event_rows += 1;
+        }
+        Ok(())
+    }
+
+    fn evolve(&mut self, setting: &Setting<'_>, event: &Event) -> Result<(), FoldError> {
+        match event {
+            Event::VisitorsMerged { survivor, absorbed } => {
+                let leaving = self.families.members(*absorbed);
+                self.families.merge(*survivor, *absorbed);
+                self.hand_over(setting, &leaving, *survivor)
+            }
+            Event::VisitorsUnmerged { restored, .. } => {
+                let leaving = self.families.members(*restored);
+                self.families.unmerge(*restored);
+                self.hand_over(setting, &leaving, *restored)
+            }
+            Event::LeadOpened { lead, visitor, lead_type, at, deadline, .. } => {
+                let key = lead_key(*lead).ok_or(Park { reason: "it opens a lead whose number is beyond the limit" })?;
+                let mut opened = LeadState::opened(*lead, setting.header.tenant, *visitor, lead_type.clone());
+                opened.begin(*at, *deadline);
+                opened.version = 1;
+                opened.changed_at = setting.header.position;
+                self.begin_lead(key, opened);
+                Ok(())
+            }
+            Event::InteractionAttached { lead, interaction, occurred_at, because, deadline, .. } => {
+                let shown = self.shown(setting, *interaction, *lead, *because)?;
+                self.change(setting, *lead, Change::Attached { at: *occurred_at, deadline: *deadline, shown })
+            }
+            Event::InteractionMoved { interaction, occurred_at, from, to, remaining, from_deadline, to_deadline } => {
+                self.replace_interaction(*interaction, |row| row.lead = Some(*to))?;
+                self.change(setting, *from, Change::MovedAway { remaining: *remaining, deadline: *from_deadline })?;
+                self.change(setting, *to, Change::MovedHere { at: *occurred_at, deadline: *to_deadline })
+            }
+            Event::CustomerLearned { .. }
+            | Event::ConversionRecorded { .. }
+            | Event::ConversionRepeated { .. }
+            | Event::ConversionWithdrawn { .. }
+            | Event::LeadClosed { .. }
+            | Event::LeadReopened { .. }
+            | Event::LeadTypeChanged { .. }
+            | Event::LeadAssigned { .. }
+            | Event::NoteAdded { .. }
+            | Event::AttributesSet { .. } => self.change_lead(setting, event),
+            Event::VisitorCreated { .. }
+            | Event::IdentifierLearned { .. }
+            | Event::IdentifierMoved { .. }
+            | Event::DuplicateSuspected { .. }
+            | Event::DuplicateSettled { .. }
+            | Event::InteractionOrphaned { .. } => Ok(()),
+        }
+    }
+
+    /// What an attached interaction shows of itself. One that was adopted was recorded before: its row is written anew.
+    fn shown<'a>(
+        &mut self,
+        setting: &Setting<'a>,
+        interaction: InteractionId,
+        lead: LeadId,
+        because: AttachReason,
+    ) -> Result<Option<Shown<'a>>, FoldError> {
+        if because == AttachReason::Adopted {
+            let reason = Placement::attached(lead, because).attach_reason;
+            let facts = self.replace_interaction(interaction, |row| {
+                row.lead = Some(lead);
+                row.attach_reason = reason.map(Into::into);
+            })?;
+            return Ok(Some(Shown { facts: Cow::Owned(facts), sealed: Cow::Borrowed(&[]) }));
+        }
+        let shown = |facts| Shown { facts: Cow::Borrowed(facts), sealed: Cow::Borrowed(setting.sealed()) };
+        Ok(setting.interaction.map(shown))
+    }
+
+    /// Events that change one lead and nothing else.
+    fn change_lead(&mut self, setting: &Setting<'_>, event: &Event) -> Result<(), FoldError> {
+        let Some(lead) = event.leads().first().copied() else { return Ok(()) };
+        let change = match event {
+            Event::ConversionRecorded { value, rgus, at, .. } => Change::Sold { value: *value, rgus: *rgus, at: *at },
+            Event::ConversionWithdrawn { value, rgus, .. } => Change::SaleWithdrawn { value: *value, rgus: *rgus },
+            Event::LeadClosed { cause, at, reason, .. } => {
+                Change::Closed(Closing { cause: *cause, at: *at, reason: reason.clone() })
+            }
+            Event::LeadReopened { deadline, .. } => Change::Reopened { deadline: *deadline },
+            Event::LeadTypeChanged { to, deadline, .. } => {
+                Change::LeadTypeChanged { to: to.clone(), deadline: *deadline }
+            }
+            Event::LeadAssigned { owner, .. } => Change::Assigned(owner.clone()),
+            Event::AttributesSet { .. } => Change::AttributesSet {
+                attributes: Cow::Borrowed(setting.sealed()),
+                at: Time::from_millis(setting.header.occurred_at),
+            },
+            Event::CustomerLearned { .. }
+            | Event::NoteAdded { .. }
+            | Event::VisitorCreated { .. }
+            | Event::IdentifierLearned { .. }
+            | Event::IdentifierMoved { .. }
+            | Event::VisitorsMerged { .. }
+            | Event::VisitorsUnmerged { .. }
+            | Event::DuplicateSuspected { .. }
+            | Event::DuplicateSettled { .. }
+            | Event::LeadOpened { .. }
+            | Event::InteractionAttached { .. }
+            | Event::InteractionOrphaned { .. }
+            | Event::InteractionMoved { .. }
+            | Event::ConversionRepeated { .. } => Change::Named,
+        };
+        self.change(setting, lead, change)
+    }
+
+    fn change(&mut self, setting: &Setting<'_>, lead: LeadId, change: Change<'_>) -> Result<(), FoldError> {
+        let unknown = Park { reason: "it names a lead that was never opened" };
+        let key = lead_key(lead).ok_or(unknown)?;
+        if !self.change_by_key(key, change, setting.header.position) {
+            return Err(unknown.into());
+        }
+        Ok(())
+    }
+
+    /// Gives the leads that were opened for these members to an owner.
+    fn hand_over(&mut self, setting: &Setting<'_>, members: &[VisitorId], owner: VisitorId) -> Result<(), FoldError> {
+        for member in members {
+            for ordinal in 1.. {
+                let key = lead_key(LeadId { visitor: *member, ordinal });
+                let position = setting.header.position;
+                if !key.is_some_and(|key| self.change_by_key(key, Change::Owned(owner), position)) {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where the interaction of a record went.
+fn placed(header: &Header, events: &[Event]) -> Placement<'static> {
+    let own = InteractionId(header.position.0);
+    let place = |event: &Event| match event {
+        Event::InteractionAttached { lead, interaction, because, .. } if *interaction == own => {
+            Some(Placement::attached(*lead, *because))
+        }
+        Event::InteractionOrphaned { interaction, reason } if *interaction == own => Some(Placement::orphaned(*reason)),
+        Event::InteractionAttached { .. }
+        | Event::InteractionOrphaned { .. }
+        | Event::VisitorCreated { .. }
+        | Event::IdentifierLearned { .. }
+        | Event::IdentifierMoved { .. }
+        | Event::VisitorsMerged { .. }
+        | Event::VisitorsUnmerged { .. }
+        | Event::DuplicateSuspected { .. }
+        | Event::DuplicateSettled { .. }
+        | Event::LeadOpened { .. }
+        | Event::CustomerLearned { .. }
+        | Event::InteractionMoved { .. }
+        | Event::ConversionRecorded { .. }
+        | Event::ConversionRepeated { .. }
+        | Event::ConversionWithdrawn { .. }
+        | Event::LeadClosed { .. }
+        | Event::LeadReopened { .. }
+        | Event::LeadTypeChanged { .. }
+        | Event::LeadAssigned { .. }
+        | Event::NoteAdded { .. }
+        | Event::AttributesSet { .. } => None,
+    };
+    events.iter().find_map(place).unwrap_or_default()
+}

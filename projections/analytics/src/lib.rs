@@ -1,0 +1,31 @@
+//! The analytics tables: interactions, lead events and leads as Parquet files and a tail in memory, and SQL over them.
+//!
+//! A projection that follows the log, and read-only queries of one tenant at one position. Decides nothing, and holds no
+//! contact details: names, addresses and numbers stay out of the tables. What may be personal in them are free attributes;
+//! each row names its visitor, so that erasure can find and rewrite them.
+
+#![forbid(unsafe_code)]
+
+mod error;
+
+mod table;
+
+mod lead;
+
+mod families;
+
+mod store;
+
+mod fold;
+
+mod analytics;
+
+mod snapshot;
+
+mod query;
+
+pub use analytics::{Analytics, Limits};
+pub use error::AnalyticsError;
+pub use query::{Answer, Format, Output, Place, QueryError, QueryLimits, Session, Shown};
+pub use snapshot::{AnalyticsReader, Snapshot};
+pub use table::Table;

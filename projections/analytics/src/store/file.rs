@@ -1,0 +1,209 @@
+//! One Parquet file: written whole, synced, and checked against its checksum before it is first read.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::DataType;
+use datafusion::parquet::arrow::ProjectionMask;
+use datafusion::parquet::arrow::arrow_reader::{
+    ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
+};
+use datafusion::parquet::arrow::arrow_writer::ArrowWriter;
+use datafusion::parquet::basic::{Compression, Encoding, ZstdLevel};
+use datafusion::parquet::file::properties::WriterProperties;
+use datafusion::parquet::schema::types::ColumnPath;
+
+use crate::error::{AnalyticsError, damaged, io_error};
+use crate::store::manifest::FileEntry;
+use crate::table::Table;
+
+/// Rows of a row group: what one thread of a query takes at a time, and what a writer holds in memory.
+const ROW_GROUP_ROWS: usize = 1 << 17;
+/// Rows that are read at a time.
+pub(crate) const READ_ROWS: usize = 8_192;
+
+/// A file that the manifest names. When it was replaced, it goes with its last reader.
+#[derive(Debug)]
+pub(crate) struct DataFile {
+    pub(crate) entry: FileEntry,
+    pub(crate) path: PathBuf,
+    replaced: AtomicBool,
+    /// Whether the bytes are those that were written; found out once.
+    checked: OnceLock<Result<(), String>>,
+}
+
+impl DataFile {
+    /// A file that was there before: its length and end are looked at now, its bytes when it is first read.
+    pub(crate) fn open(folder: &Path, entry: FileEntry) -> Result<Self, AnalyticsError> {
+        let file = Self::named(folder, entry);
+        let metadata = fs::metadata(&file.path).map_err(|error| {
+            if error.kind() == io::ErrorKind::NotFound {
+                return damaged(&file.path, "is missing");
+            }
+            io_error("open", &file.path)(error)
+        })?;
+        if metadata.len() != file.entry.bytes {
+            return Err(damaged(&file.path, format!("has {} bytes instead of {}", metadata.len(), file.entry.bytes)));
+        }
+        let rows = file.builder()?.metadata().file_metadata().num_rows();
+        if u64::try_from(rows) != Ok(u64::from(file.entry.rows)) {
+            return Err(damaged(&file.path, format!("has {rows} rows instead of {}", file.entry.rows)));
+        }
+        Ok(file)
+    }
+
+    fn named(folder: &Path, entry: FileEntry) -> Self {
+        let path = folder.join(&entry.name);
+        Self { entry, path, replaced: AtomicBool::new(false), checked: OnceLock::new() }
+    }
+
+    /// The file goes when nobody reads it any more.
+    pub(crate) fn replace(&self) {
+        self.replaced.store(true, Ordering::Release);
+    }
+
+    /// Compares the bytes with the checksum, the first time.
+    pub(crate) fn check(&self) -> Result<(), AnalyticsError> {
+        let checked = self.checked.get_or_init(|| {
+            let mut hasher = blake3::Hasher::new();
+            let read = File::open(&self.path).and_then(|file| hasher.update_reader(file).map(|_| ()));
+            read.map_err(|error| format!("can't be read: {error}"))?;
+            let same = hasher.finalize().to_hex().as_str() == self.entry.blake3;
+            if same { Ok(()) } else { Err("differs from what was written".to_owned()) }
+        });
+        checked.as_ref().map_err(|fault| damaged(&self.path, fault)).copied()
+    }
+
+    fn builder(&self) -> Result<ParquetRecordBatchReaderBuilder<File>, AnalyticsError> {
+        let file = File::open(&self.path).map_err(io_error("open", &self.path))?;
+        ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| damaged(&self.path, error))
+    }
+
+    /// Reads some rows of some columns; all columns where `columns` is empty.
+    pub(crate) fn read(
+        &self,
+        columns: &[&str],
+        selection: Option<RowSelection>,
+    ) -> Result<FileBatches<'_>, AnalyticsError> {
+        self.check()?;
+        let mut builder = self.builder()?.with_batch_size(READ_ROWS);
+        if !columns.is_empty() {
+            let schema = builder.schema();
+            let roots = columns.iter().filter_map(|name| schema.index_of(name).ok());
+            let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
+            builder = builder.with_projection(mask);
+        }
+        if let Some(selection) = selection {
+            builder = builder.with_row_selection(selection);
+        }
+        let batches = builder.build().map_err(|error| damaged(&self.path, error))?;
+        Ok(FileBatches { path: &self.path, batches })
+    }
+}
+
+impl Drop for DataFile {
+    fn drop(&mut self) {
+        if *self.replaced.get_mut() {
+            // What can't be removed now is removed when the model is opened next.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// The batches of a file.
+pub(crate) struct FileBatches<'a> {
+    path: &'a Path,
+    batches: ParquetRecordBatchReader,
+}
+
+impl Iterator for FileBatches<'_> {
+    type Item = Result<RecordBatch, AnalyticsError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        Some(self.batches.next()?.map_err(|error| damaged(self.path, error)))
+    }
+}
+
+/// Hashes what it writes.
+struct Hashing {
+    file: File,
+    hasher: blake3::Hasher,
+    bytes: u64,
+}
+
+impl Write for Hashing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hasher.update(bytes.get(..written).unwrap_or_default());
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// A file that is being written. It is nothing before [`FileWriter::finish`], and not named by anything before the manifest
+/// says so.
+pub(crate) struct FileWriter {
+    writer: ArrowWriter<Hashing>,
+    path: PathBuf,
+    rows: u32,
+}
+
+impl FileWriter {
+    pub(crate) fn begin(folder: &Path, name: &str, table: Table) -> Result<Self, AnalyticsError> {
+        let path = folder.join(name);
+        let file = File::create(&path).map_err(io_error("create", &path))?;
+        let hashing = Hashing { file, hasher: blake3::Hasher::new(), bytes: 0 };
+        let writer = ArrowWriter::try_new(hashing, table.schema(), Some(properties(table)));
+        let writer = writer.map_err(|source| AnalyticsError::Parquet { path: path.clone(), source })?;
+        Ok(Self { writer, path, rows: 0 })
+    }
+
+    pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), AnalyticsError> {
+        self.rows = self.rows.saturating_add(u32::try_from(batch.num_rows()).unwrap_or(u32::MAX));
+        self.writer.write(batch).map_err(|source| AnalyticsError::Parquet { path: self.path.clone(), source })
+    }
+
+    /// Ends and syncs the file. Its folder is synced with the manifest.
+    pub(crate) fn finish(self, folder: &Path, entry: FileEntry) -> Result<DataFile, AnalyticsError> {
+        let Self { writer, path, rows } = self;
+        let parquet = |source| AnalyticsError::Parquet { path: path.clone(), source };
+        let Hashing { file, hasher, bytes } = writer.into_inner().map_err(parquet)?;
+        file.sync_all().map_err(io_error("sync", &path))?;
+        let blake3 = hasher.finalize().to_hex().to_string();
+        let written = DataFile::named(folder, FileEntry { rows, bytes, blake3, ..entry });
+        // It was hashed on its way.
+        let _ = written.checked.set(Ok(()));
+        Ok(written)
+    }
+}
+
+/// Ids and times that hardly repeat are packed by their differences; everything else goes through dictionaries.
+fn properties(table: Table) -> WriterProperties {
+    let level = ZstdLevel::try_new(1).map(Compression::ZSTD).unwrap_or(Compression::UNCOMPRESSED);
+    let mut properties = WriterProperties::builder()
+        .set_compression(level)
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_created_by(concat!("leadfold ", env!("CARGO_PKG_VERSION")).to_owned());
+    for field in table.schema().fields() {
+        let kind = field.data_type();
+        let encoding = if matches!(kind, DataType::Timestamp(_, _) | DataType::UInt64) {
+            Encoding::DELTA_BINARY_PACKED
+        } else if *kind == DataType::Utf8 && field.name().ends_with("_id") {
+            Encoding::DELTA_BYTE_ARRAY
+        } else {
+            continue;
+        };
+        let column = ColumnPath::from(field.name().as_str());
+        properties = properties.set_column_dictionary_enabled(column.clone(), false);
+        properties = properties.set_column_encoding(column, encoding);
+    }
+    properties.build()
+}

@@ -1,0 +1,197 @@
+//! A part of a table: a file, or a batch of the tail, and which of its rows count.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{AsArray, RecordBatch};
+use datafusion::arrow::compute::{concat_batches, filter_record_batch, take_record_batch};
+use datafusion::arrow::datatypes::UInt64Type;
+use datafusion::parquet::arrow::arrow_reader::{RowSelection, RowSelector};
+use lead_domain::LeadId;
+
+use crate::error::{AnalyticsError, damaged};
+use crate::lead::lead_key;
+use crate::store::file::DataFile;
+use crate::store::superseded::Superseded;
+use crate::table::Table;
+
+/// Where rows stand.
+#[derive(Clone, Debug)]
+pub(crate) enum Source {
+    File(Arc<DataFile>),
+    /// The tail, gone with the process.
+    Memory(RecordBatch),
+}
+
+/// Some rows of a table.
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    pub(crate) source: Source,
+    pub(crate) rows: u32,
+    /// Of leads: which row is whose.
+    index: Option<Arc<Index>>,
+    pub(crate) superseded: Superseded,
+}
+
+/// Which row a lead has: 12 bytes a row.
+#[derive(Debug, Default)]
+pub(crate) struct Index {
+    keys: Vec<u64>,
+    rows: Vec<u32>,
+}
+
+impl Index {
+    fn of(mut pairs: Vec<(u64, u32)>) -> Self {
+        pairs.sort_unstable();
+        Self { keys: pairs.iter().map(|pair| pair.0).collect(), rows: pairs.iter().map(|pair| pair.1).collect() }
+    }
+
+    fn find(&self, key: u64) -> Option<u32> {
+        let place = self.keys.binary_search(&key).ok()?;
+        self.rows.get(place).copied()
+    }
+}
+
+fn keys_of(batch: &RecordBatch, from: u32, pairs: &mut Vec<(u64, u32)>) -> Option<()> {
+    let ids = batch.column_by_name("lead_id")?.as_string_opt::<i32>()?;
+    for (id, row) in ids.iter().zip(from..) {
+        pairs.push((lead_key(id?.parse::<LeadId>().ok()?)?, row));
+    }
+    Some(())
+}
+
+impl Part {
+    /// A batch of the tail. Of leads, no two rows are of one lead.
+    pub(crate) fn of_batch(table: Table, batch: RecordBatch) -> Self {
+        let index = (table == Table::Leads).then(|| {
+            let mut pairs = Vec::with_capacity(batch.num_rows());
+            // We wrote the ids a moment ago.
+            let _ = keys_of(&batch, 0, &mut pairs);
+            Arc::new(Index::of(pairs))
+        });
+        let rows = u32::try_from(batch.num_rows()).unwrap_or(u32::MAX);
+        Self { source: Source::Memory(batch), rows, index, superseded: Superseded::default() }
+    }
+
+    /// A file; of leads, its ids are read.
+    pub(crate) fn of_file(file: DataFile) -> Result<Self, AnalyticsError> {
+        let rows = file.entry.rows;
+        let index = if file.entry.table == Table::Leads { Some(Arc::new(index_of(&file)?)) } else { None };
+        Ok(Self { source: Source::File(Arc::new(file)), rows, index, superseded: Superseded::default() })
+    }
+
+    pub(crate) const fn batch(&self) -> Option<&RecordBatch> {
+        match &self.source {
+            Source::File(_) => None,
+            Source::Memory(batch) => Some(batch),
+        }
+    }
+
+    pub(crate) const fn file(&self) -> Option<&Arc<DataFile>> {
+        match &self.source {
+            Source::File(file) => Some(file),
+            Source::Memory(_) => None,
+        }
+    }
+
+    /// How many rows count.
+    pub(crate) const fn counting(&self) -> u32 {
+        self.rows - self.superseded.count()
+    }
+
+    /// The row of a lead that counts.
+    pub(crate) fn find(&self, key: u64) -> Option<u32> {
+        self.index.as_ref()?.find(key).filter(|row| !self.superseded.contains(*row))
+    }
+
+    /// The rows that newer rows of `newer` stand for no longer count.
+    pub(crate) fn supersede_by(&mut self, newer: &Self) {
+        let (Some(own), Some(other)) = (self.index.clone(), &newer.index) else { return };
+        for row in other.keys.iter().filter_map(|key| own.find(*key)) {
+            self.superseded.insert(row);
+        }
+    }
+
+    /// The row of the interaction at a position that counts.
+    pub(crate) fn find_position(&self, position: u64) -> Result<Option<u32>, AnalyticsError> {
+        let mut before = 0;
+        let mut look = |batch: &RecordBatch| {
+            let positions = batch.column_by_name("position").and_then(|it| it.as_primitive_opt::<UInt64Type>());
+            let found = positions.and_then(|it| it.values().iter().position(|value| *value == position));
+            let row = found.and_then(|row| u32::try_from(row).ok()).map(|row| before + row);
+            before += u32::try_from(batch.num_rows()).unwrap_or(u32::MAX);
+            row.filter(|row| !self.superseded.contains(*row))
+        };
+        match &self.source {
+            Source::Memory(batch) => Ok(look(batch)),
+            Source::File(file) => {
+                let within = (file.entry.from..=file.entry.to).contains(&position);
+                if !within && file.entry.marked == 0 {
+                    return Ok(None);
+                }
+                for batch in file.read(&["position"], None)? {
+                    if let Some(row) = look(&batch?) {
+                        return Ok(Some(row));
+                    }
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// Reads some rows, given in rising order.
+    pub(crate) fn read(&self, rows: &[u32]) -> Result<Vec<RecordBatch>, AnalyticsError> {
+        match &self.source {
+            Source::Memory(batch) => {
+                let places = datafusion::arrow::array::UInt32Array::from(rows.to_vec());
+                let taken = take_record_batch(batch, &places);
+                Ok(vec![taken.map_err(|source| AnalyticsError::Rows { table: "leads", source })?])
+            }
+            Source::File(file) => file.read(&[], Some(selection_of(rows)))?.collect(),
+        }
+    }
+
+    /// The rows of a batch of the tail that count.
+    pub(crate) fn counting_batch(&self, batch: &RecordBatch, table: Table) -> Result<RecordBatch, AnalyticsError> {
+        if self.superseded.count() == 0 {
+            return Ok(batch.clone());
+        }
+        filter_record_batch(batch, &self.superseded.counting(0, self.rows))
+            .map_err(|source| AnalyticsError::Rows { table: table.name(), source })
+    }
+}
+
+/// Two batches of the tail as one, without what no longer counts.
+pub(crate) fn merged(table: Table, parts: &[Part]) -> Result<Part, AnalyticsError> {
+    let counting = parts.iter().filter_map(|part| part.batch().map(|batch| part.counting_batch(batch, table)));
+    let batches: Vec<RecordBatch> = counting.collect::<Result<_, _>>()?;
+    let batch = concat_batches(&table.schema(), &batches)
+        .map_err(|source| AnalyticsError::Rows { table: table.name(), source })?;
+    Ok(Part::of_batch(table, batch))
+}
+
+fn index_of(file: &DataFile) -> Result<Index, AnalyticsError> {
+    let mut pairs = Vec::with_capacity(file.entry.rows as usize);
+    let mut from = 0;
+    for batch in file.read(&["lead_id"], None)? {
+        let batch = batch?;
+        keys_of(&batch, from, &mut pairs).ok_or_else(|| damaged(&file.path, "has a row without a lead id"))?;
+        from += u32::try_from(batch.num_rows()).unwrap_or(u32::MAX);
+    }
+    Ok(Index::of(pairs))
+}
+
+fn selection_of(rows: &[u32]) -> RowSelection {
+    let mut selectors: Vec<RowSelector> = Vec::with_capacity(rows.len() * 2);
+    let mut next = 0;
+    for row in rows {
+        if *row > next {
+            selectors.push(RowSelector::skip((*row - next) as usize));
+        }
+        match selectors.last_mut() {
+            Some(last) if !last.skip => last.row_count += 1,
+            Some(_) | None => selectors.push(RowSelector::select(1)),
+        }
+        next = *row + 1;
+    }
+    RowSelection::from(selectors)
+}
