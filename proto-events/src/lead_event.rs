@@ -5,6 +5,8 @@
 
 mod convert;
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, SecondsFormat};
 use lead_domain::Time;
 use lead_domain::event::{AttachReason, Event, ReopenReason};
@@ -112,6 +114,58 @@ pub enum LeadEvent {
     NoteAdded { lead_id: String },
     /// An operator set attributes.
     AttributesSet { lead_id: String, names: Vec<String> },
+    /// Rules that ask how often something happens counted an interaction.
+    InteractionCounted { lead_id: String, interaction_id: String, at: String, rules: Vec<String> },
+    /// A lead's score ledger changed: `rows` were entered, and `score` is what it stands at now.
+    ScoreChanged { lead_id: String, at: String, because: &'static str, rows: Vec<ScoreRow>, score: Score },
+    /// A lead's score crossed a threshold. Temperatures are `cold`, `warm` and `hot`.
+    TemperatureChanged { lead_id: String, at: String, from: &'static str, to: &'static str, score: i32 },
+    /// A lead entered a stage of the funnel, and was in the one before for so many milliseconds.
+    StageEntered {
+        lead_id: String,
+        at: String,
+        stage: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        from_stage: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        stayed_ms: Option<i64>,
+    },
+}
+
+/// A score: `total` is the sum of the ledger's rows, and `fit` and `engagement` are its two parts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Score {
+    /// All points.
+    pub total: i32,
+    /// Who they are.
+    pub fit: i32,
+    /// What they do.
+    pub engagement: i32,
+    /// Points that also count for a product category.
+    pub by_category: BTreeMap<String, i32>,
+}
+
+/// Points that an interaction brought by a rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ScoreRow {
+    /// The interaction.
+    pub interaction_id: String,
+    /// The rule.
+    pub rule: String,
+    /// The policy version that the rule is of.
+    pub policy_version: u32,
+    /// The rule's group.
+    pub group: String,
+    /// The product category in whose score the points count too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub category: Option<String>,
+    /// When the interaction happened.
+    pub at: String,
+    /// Points at first, before caps.
+    pub points: i32,
+    /// When nothing is left of them; absent for never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lapses_at: Option<String>,
 }
 
 /// RFC 3339 in UTC: to the second, with milliseconds where there are some.
@@ -149,6 +203,10 @@ pub const fn name(event: &Event) -> &'static str {
         Event::LeadAssigned { .. } => "lead_assigned",
         Event::NoteAdded { .. } => "note_added",
         Event::AttributesSet { .. } => "attributes_set",
+        Event::InteractionCounted { .. } => "interaction_counted",
+        Event::ScoreChanged { .. } => "score_changed",
+        Event::TemperatureChanged { .. } => "temperature_changed",
+        Event::StageEntered { .. } => "stage_entered",
     }
 }
 

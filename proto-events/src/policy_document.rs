@@ -1,7 +1,7 @@
 //! Reads a policy document: the TOML in which people write everything that they configure for one tenant.
 //!
 //! Finds all faults at once, each with its path, such as `lead_type[1].close_after`. What decisions depend on becomes a
-//! [`lead_domain::Policy`]; scoring, temperature, funnel and nurture are checked for sense and kept. Knows no files.
+//! [`lead_domain::Policy`]; nurture programmes are checked for sense and kept. Knows no files.
 
 mod condition;
 mod engagement;
@@ -12,11 +12,9 @@ mod words;
 
 use std::cell::RefCell;
 
-pub use condition::{AttributeTest, Condition, Frequency, Temperature};
-pub use engagement::{FunnelStage, Nurture, NurtureStep, StepDelay, Thresholds};
+pub use engagement::{Nurture, NurtureStep, StepDelay};
 pub use lead_domain::policy::Fault;
 use lead_domain::{Currency, Name, Period, Policy};
-pub use scoring::{Decay, RuleLimit, ScoreGroup, ScoreKind, Scoring, ScoringRule};
 use section::Section;
 pub use words::period;
 
@@ -38,12 +36,6 @@ pub struct PolicyDocument {
     pub phone_region: String,
     /// Identifiers that never match anybody.
     pub blocked_identifiers: Vec<String>,
-    /// The score's rules.
-    pub scoring: Scoring,
-    /// When a lead is warm and hot; `None` where leads have no temperature.
-    pub temperature: Option<Thresholds>,
-    /// The funnel's stages, in order.
-    pub funnel: Vec<FunnelStage>,
     /// The nurture programmes.
     pub nurture: Vec<Nurture>,
 }
@@ -92,6 +84,9 @@ fn is_named(fault: &Fault, known: &[Fault]) -> bool {
 
 /// Everything in the document; a place with a fault holds something harmless instead.
 fn read_document(root: &mut Section<'_>) -> PolicyDocument {
+    let mut scoring = scoring::scoring(root);
+    scoring.temperature = engagement::thresholds(root);
+    scoring.stages = engagement::funnel(root);
     let policy = Policy {
         tenant: root.required_name("tenant"),
         currency: currency(root),
@@ -101,6 +96,8 @@ fn read_document(root: &mut Section<'_>) -> PolicyDocument {
         lead_types: lead_types::lead_types(root),
         skills: lead_types::entry_points(root, "skill"),
         channels: lead_types::entry_points(root, "channel"),
+        scoring,
+        version: 0,
     };
     PolicyDocument {
         policy,
@@ -109,9 +106,6 @@ fn read_document(root: &mut Section<'_>) -> PolicyDocument {
             region.parse::<phonenumber::country::Id>().is_ok()
         }),
         blocked_identifiers: blocked_identifiers(root),
-        scoring: scoring::scoring(root),
-        temperature: engagement::thresholds(root),
-        funnel: engagement::funnel(root),
         nurture: engagement::nurture(root),
     }
 }

@@ -1,13 +1,13 @@
 //! Records as they are stored: what the facts and the personal part of a record hold, and their codec.
 //!
-//! The types here are the newest shapes. [`v1`] and [`v2`] hold the frozen shapes of their versions; a later version adds a module with
+//! The types here are the newest shapes. [`v1`], [`v2`] and [`v3`] hold the frozen shapes of their versions; a later version adds a module with
 //! its own frozen shapes and a `From` step upward, and records of every version stay readable for ever. The log is never
 //! rewritten.
 //!
 //! ```text
 //! facts    = input | event*          (bincode 2, standard configuration: variable-length integers, little-endian)
 //! input    = u8 variant | its fields (see v1::InputV1)
-//! event*   = count | v1::EventV1 …
+//! event*   = count | v1::EventV1, or u8 200 and v3::EventV3 …
 //! personal = v1::PersonalV1, sealed
 //! ```
 
@@ -15,9 +15,11 @@ pub mod book;
 mod convert;
 pub mod v1;
 pub mod v2;
+pub mod v3;
 
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
 use compact_str::CompactString;
+use lead_domain::interaction::Details;
 use lead_domain::{Event, IdentifierKey, Identifiers, Interaction, OrderKey, Scalar, Time};
 use thiserror::Error;
 
@@ -183,7 +185,13 @@ fn decode_whole<'a, T: bincode::BorrowDecode<'a, ()>>(what: &'static str, bytes:
 pub fn encode_events(events: &[Event], out: &mut Vec<u8>) {
     encode_into(&(events.len() as u64), out);
     for event in events {
-        encode_into(&v1::EventV1::from(event), out);
+        match v3::stored(event) {
+            Some(event) => {
+                out.push(v3::EVENT_MARK);
+                encode_into(&event, out);
+            }
+            None => encode_into(&v1::EventV1::from(event), out),
+        }
     }
 }
 
@@ -241,8 +249,15 @@ pub fn decode_facts(codec: u8, bytes: &[u8]) -> Result<Facts, DecodeError> {
     // An event takes at least one byte, so a larger count is damage and must not reserve memory.
     let mut events = Vec::with_capacity(usize::try_from(count).unwrap_or(usize::MAX).min(rest.len()));
     for _ in 0..count {
-        let (event, tail) = decode_from::<v1::EventV1>("an event", rest)?;
-        events.push(Event::from(event));
+        let (event, tail) = match rest.split_first() {
+            Some((&v3::EVENT_MARK, rest)) => {
+                decode_from::<v3::EventV3>("an event", rest).map(|(event, tail)| (Event::from(event), tail))?
+            }
+            Some(_) | None => {
+                decode_from::<v1::EventV1>("an event", rest).map(|(event, tail)| (Event::from(event), tail))?
+            }
+        };
+        events.push(event);
         rest = tail;
     }
     if rest.is_empty() {
@@ -324,6 +339,10 @@ impl InputFacts {
     }
 }
 
+fn as_str(text: &Option<Text>) -> Option<&str> {
+    text.as_ref().map(Text::as_str)
+}
+
 impl InteractionFacts {
     /// What the decider looks at. `attributes` is scratch space that the result borrows.
     #[must_use]
@@ -336,6 +355,7 @@ impl InteractionFacts {
         attributes
             .extend(self.attributes.iter().map(|attribute| (attribute.name.0.clone(), (&attribute.value).into())));
         let key = |hash: Option<u128>| hash.map(IdentifierKey);
+        let (product, campaign) = (self.product.as_ref(), self.campaign.as_ref());
         Interaction {
             occurred_at,
             identifiers: Identifiers {
@@ -348,6 +368,16 @@ impl InteractionFacts {
             skill: self.skill.as_ref().map(Text::as_str),
             action: self.action.as_str(),
             conversion: self.sale.as_ref().map(lead_domain::interaction::Sale::from),
+            details: Details {
+                product_id: product.and_then(|product| as_str(&product.id)),
+                product_category: product.and_then(|product| as_str(&product.category)),
+                product_price: product.and_then(|product| product.price).map(|(amount, _)| amount),
+                campaign: campaign.and_then(|campaign| as_str(&campaign.name)),
+                campaign_source: campaign.and_then(|campaign| as_str(&campaign.source)),
+                campaign_medium: campaign.and_then(|campaign| as_str(&campaign.medium)),
+                country: as_str(&self.country),
+                locale: as_str(&self.locale),
+            },
             attributes,
         }
     }

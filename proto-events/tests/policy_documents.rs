@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails, in its helpers too")]
 
 use lead_domain::Period;
+use lead_domain::Temperature;
+use lead_domain::policy::scoring::LimitKey;
 use lead_domain::policy::{CountedFrom, Fault, Pick};
-use proto_events::policy_document::{PolicyDocument, StepDelay, Temperature, read};
+use proto_events::policy_document::{PolicyDocument, StepDelay, read};
 
 const EXAMPLE: &str = include_str!("fixtures/policy-example.toml");
 
@@ -24,10 +26,11 @@ fn the_complete_example_is_accepted_as_written() {
     assert_eq!(policy.lead_type("tablets").unwrap().converts_on[1].min_value, Some(1_000));
     let chat = policy.entry_point(Some("chat-en-uk"), "web").unwrap();
     assert_eq!((chat.also_allowed.len(), chat.pick), (1, Pick::MostRecent));
-    assert_eq!((document.scoring.groups.len(), document.scoring.rules.len()), (2, 6));
-    assert_eq!(document.scoring.rules[1].limit.as_ref().unwrap().per, Some("product.id"));
-    assert_eq!(document.temperature.unwrap().hysteresis, 5);
-    assert_eq!(document.funnel.len(), 4);
+    let scoring = &policy.scoring;
+    assert_eq!((scoring.groups.len(), scoring.rules.len()), (2, 6));
+    assert_eq!(scoring.rules[1].limit.unwrap().per, Some(LimitKey::ProductId));
+    assert_eq!(scoring.temperature.unwrap().hysteresis, 5);
+    assert_eq!(scoring.stages.len(), 4);
     assert_eq!(document.nurture[1].start_when.temperature, Some(Temperature::Warm));
     assert_eq!(document.nurture[1].steps[0].due, StepDelay::AfterQuiet(Period::from_days(3)));
 }
@@ -45,7 +48,8 @@ fn a_short_document_gets_the_defaults() {
     let lead_type = &document.policy.lead_types[0];
     assert!(lead_type.active && lead_type.converts_on.is_empty());
     assert_eq!((lead_type.title.as_str(), document.policy.lateness), ("t", Period::from_seconds(60)));
-    assert!(document.temperature.is_none() && document.funnel.is_empty());
+    let scoring = &document.policy.scoring;
+    assert!(scoring.temperature.is_none() && scoring.stages.is_empty());
 }
 
 /// The faults of the example with one line changed for others.
@@ -106,6 +110,51 @@ fn each_fault_has_its_path_and_code() {
         ("pick = \"most_recent\"", "pick = \"newest\"", "skill[0].pick", "bad_word"),
         ("title = \"Web site\"", "titel = \"Web site\"", "channel[0].titel", "unknown_key"),
         ("total_cap = 100", "total_cap = 0", "scoring.total_cap", "out_of_range"),
+        ("total_cap = 100", "total_cap = 100\ntotal_floor = 1", "scoring.total_floor", "out_of_range"),
+        ("cap = 30", "cap = 30\nfloor = 31", "scoring.group[1].floor", "out_of_range"),
+        (
+            "at_least = 5, within = \"7d\"",
+            "at_least = 5, within = \"9999d\"",
+            "scoring.rule[2].when.within",
+            "out_of_range",
+        ),
+        ("every = \"7d\", ", "every = \"1m\", ", "scoring.rule[1].decay.every", "out_of_range"),
+        (
+            "when = { action = \"newsletter.unsubscribed\" }",
+            "when = { chanel = \"web\" }",
+            "scoring.rule[5].when.chanel",
+            "unknown_key",
+        ),
+        (
+            "when = { action = \"newsletter.unsubscribed\" }",
+            "when = { channel = [] }",
+            "scoring.rule[5].when.channel",
+            "missing",
+        ),
+        (
+            "when = { action = \"newsletter.unsubscribed\" }",
+            "when = { known = [\"fax\"] }",
+            "scoring.rule[5].when.known",
+            "bad_word",
+        ),
+        (
+            "when = { action = \"newsletter.unsubscribed\" }",
+            "when = { attributes.\"?x\" = { equals = 1 } }",
+            "scoring.rule[5].when.attributes",
+            "bad_name",
+        ),
+        (
+            "{ action_prefix = \"cart.\" }",
+            "{ action_prefix = \"pro\" }, { action_prefix = \"form.\" }",
+            "funnel.stage[1].enter_when",
+            "overlapping_stages",
+        ),
+        (
+            "name = \"awareness\"",
+            "name = \"awareness\"\nenter_when = { action = \"a\" }",
+            "funnel.stage[0].enter_when",
+            "bad_condition",
+        ),
         ("kind = \"fit\"", "kind = \"guess\"", "scoring.group[1].kind", "bad_word"),
         ("cap = 30", "cap = -1", "scoring.group[1].cap", "out_of_range"),
         (

@@ -6,10 +6,11 @@
 
 use std::path::PathBuf;
 
-use lead_domain::event::{AfterUnmerge, AttachReason, Candidates, Event, OrphanReason, ReopenReason};
+use lead_domain::event::{AfterUnmerge, AttachReason, Candidates, Event, OrphanReason, ReopenReason, ScoreReason};
+use lead_domain::score::{Decay, Score, ScoreKind, ScoreRow, Temperature};
 use lead_domain::{
-    CloseCause, Currency, Identifier, IdentifierKey, IdentifierKind, InteractionId, LeadId, Money, OrderKey, Time,
-    VisitorId,
+    CloseCause, Currency, Identifier, IdentifierKey, IdentifierKind, InteractionId, LeadId, Money, OrderKey, Period,
+    Time, VisitorId,
 };
 use proto_events::lead_event;
 use proto_events::stored::v1::AskV1;
@@ -92,7 +93,39 @@ fn events() -> Vec<Event> {
         Event::LeadAssigned { lead: LEAD, owner: Some("ada".into()) },
         Event::NoteAdded { lead: LEAD },
         Event::AttributesSet { lead: LEAD, names: vec!["budget".into(), "seats".into()] },
+        Event::InteractionCounted { lead: LEAD, interaction, at: AT, rules: vec!["often".into()], value: 12_900 },
+        Event::ScoreChanged {
+            lead: LEAD,
+            at: AT,
+            because: ScoreReason::Interaction,
+            rows: vec![score_row()],
+            score: Score { total: 2, fit: -1, engagement: 3, by_category: vec![("tablets".into(), 2)] },
+        },
+        Event::TemperatureChanged { lead: LEAD, at: AT, from: Temperature::Cold, to: Temperature::Warm, score: 25 },
+        Event::StageEntered {
+            lead: LEAD,
+            at: AT,
+            stage: "research".into(),
+            from: Some("awareness".into()),
+            stayed: Some(Period::from_hours(3)),
+        },
     ]
+}
+
+fn score_row() -> ScoreRow {
+    ScoreRow {
+        interaction: InteractionId(1_042),
+        at: AT,
+        rule: "looked at a product".into(),
+        policy_version: 3,
+        group: "behaviour".into(),
+        kind: ScoreKind::Engagement,
+        points: 2,
+        decay: Some(Decay { every: Period::from_days(7), percent: 25 }),
+        category: Some("tablets".into()),
+        limit_key: Some(u64::MAX),
+        limited: true,
+    }
 }
 
 fn interaction() -> InteractionFacts {
@@ -253,7 +286,7 @@ fn every_event_is_stored_as_it_always_was() {
     }
     names.sort_unstable();
     names.dedup();
-    assert_eq!(names.len(), 21, "one fixture for each kind of event");
+    assert_eq!(names.len(), 25, "one fixture for each kind of event");
 }
 
 #[test]
@@ -372,7 +405,7 @@ mod properties {
                 lead,
                 names: names.into_iter().map(Into::into).collect(),
             }),
-            (0..21_usize).prop_map(|place| events()[place].clone()),
+            (0..25_usize).prop_map(|place| events()[place].clone()),
         ]
     }
 

@@ -84,7 +84,11 @@ impl Counts {
                 | Event::LeadTypeChanged { .. }
                 | Event::LeadAssigned { .. }
                 | Event::NoteAdded { .. }
-                | Event::AttributesSet { .. } => {}
+                | Event::AttributesSet { .. }
+                | Event::InteractionCounted { .. }
+                | Event::ScoreChanged { .. }
+                | Event::TemperatureChanged { .. }
+                | Event::StageEntered { .. } => {}
             }
         }
     }

@@ -28,6 +28,7 @@ mod once;
 mod operator;
 mod policies;
 mod quarantine;
+mod score;
 mod timeline;
 mod verify;
 
@@ -43,6 +44,7 @@ pub use options::{Clock, EngineOptions, Parts};
 pub use policies::PolicyRequest;
 pub use quarantine::{Quarantine, QuarantineMark, QuarantineState, Release};
 pub use registry::{Adopted, PolicyVersion, Tenant};
+pub use score::{RuleAccount, RuleVerdict, RulesInForce, ScoreAccount, ScoreQuery};
 pub use timeline::{TimelineEntry, TimelineQuery, facts_at};
 pub use verify::{Finding, Verification};
 pub use writer::FreshRecords;

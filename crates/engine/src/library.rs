@@ -264,7 +264,11 @@ impl Library {
             | Event::LeadTypeChanged { .. }
             | Event::LeadAssigned { .. }
             | Event::NoteAdded { .. }
-            | Event::AttributesSet { .. } => {}
+            | Event::AttributesSet { .. }
+            | Event::InteractionCounted { .. }
+            | Event::ScoreChanged { .. }
+            | Event::TemperatureChanged { .. }
+            | Event::StageEntered { .. } => {}
         }
     }
 
@@ -438,6 +442,10 @@ pub(crate) fn concerned(event: &Event) -> Vec<VisitorId> {
         | Event::LeadTypeChanged { .. }
         | Event::LeadAssigned { .. }
         | Event::NoteAdded { .. }
-        | Event::AttributesSet { .. } => Vec::new(),
+        | Event::AttributesSet { .. }
+        | Event::InteractionCounted { .. }
+        | Event::ScoreChanged { .. }
+        | Event::TemperatureChanged { .. }
+        | Event::StageEntered { .. } => Vec::new(),
     }
 }

@@ -46,6 +46,7 @@ impl Tenant {
             phone_region: self.document.phone_region.clone(),
             blocked_identifiers: self.document.blocked_identifiers.clone(),
             tested_attributes: self.policy().tested_attributes(),
+            sealed_tests: self.policy().scoring.sealed_tests(),
             currency: self.policy().currency,
         }
     }
@@ -123,7 +124,8 @@ impl Registry {
         version: u32,
         text: &str,
     ) -> Result<(), Vec<lead_domain::policy::Fault>> {
-        let document = policy_document::read(text, self.get(id).map(Tenant::policy))?;
+        let mut document = policy_document::read(text, self.get(id).map(Tenant::policy))?;
+        document.policy.version = version;
         let name = document.policy.tenant.clone();
         match self.tenants.iter_mut().find(|tenant| tenant.id == id) {
             Some(tenant) => {

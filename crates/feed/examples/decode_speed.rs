@@ -16,6 +16,7 @@ fn main() {
         phone_region: "DE".to_owned(),
         blocked_identifiers: vec!["null".to_owned(), "unknown".to_owned()],
         tested_attributes: Vec::new(),
+        sealed_tests: Vec::new(),
         currency,
     };
     let mut decoder = InteractionDecoder::new(vec![rules], Some(TenantId(1)), [7; 32], Limits::default());

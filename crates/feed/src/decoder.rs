@@ -1,9 +1,11 @@
 //! From the bytes of an event to an [`Entry`]. Total: any bytes give one.
 
 mod interaction;
+mod sealed;
 mod segment;
 
 use compact_str::CompactString;
+use lead_domain::policy::condition::{Sealed, SealedTest};
 use lead_domain::{Currency, Name, TenantId, Time};
 use proto_events::Personal;
 use proto_events::cloud_event::{self, BinaryEvent, Fault, InteractionEvent, Str, code};
@@ -31,6 +33,8 @@ pub struct TenantRules {
     pub blocked_identifiers: Vec<String>,
     /// The attributes that conditions look at, sorted: `lead_domain::Policy::tested_attributes`.
     pub tested_attributes: Vec<Name>,
+    /// What conditions ask about personal data: `lead_domain::policy::Scoring::sealed_tests`.
+    pub sealed_tests: Vec<SealedTest>,
     /// The currency of amounts that name none.
     pub currency: Currency,
 }
@@ -82,6 +86,7 @@ struct Tenant {
     id: TenantId,
     currency: Currency,
     tested_attributes: Vec<Name>,
+    sealed_tests: Vec<Sealed>,
     normaliser: Normaliser,
 }
 
@@ -106,7 +111,8 @@ impl Tenant {
         let normaliser = Normaliser::new(&rules.phone_region, &rules.blocked_identifiers);
         let mut tested_attributes = rules.tested_attributes;
         tested_attributes.sort_unstable();
-        Self { id: rules.id, currency: rules.currency, tested_attributes, normaliser }
+        let sealed_tests = rules.sealed_tests.into_iter().map(Sealed::from).collect();
+        Self { id: rules.id, currency: rules.currency, tested_attributes, sealed_tests, normaliser }
     }
 }
 

@@ -24,6 +24,7 @@ enum Tag {
     VisitorId = 8,
     Request = 9,
     RequestContent = 10,
+    Page = 11,
 }
 
 impl From<IdentifierKind> for Tag {
@@ -71,6 +72,11 @@ impl Hasher {
     /// The first 64 bits over what a request asks.
     pub(crate) fn request_content(&mut self, tenant: TenantId, content: &[u8]) -> u64 {
         self.hash(Tag::RequestContent, tenant, &[content]) as u64
+    }
+
+    /// What a limit for each page counts by: the first 64 bits over the page's address.
+    pub(crate) fn page(&mut self, tenant: TenantId, url: &str) -> u64 {
+        self.hash(Tag::Page, tenant, &[url.as_bytes()]) as u64
     }
 
     /// What makes a second rejected input with the same bytes a duplicate.

@@ -28,6 +28,7 @@ fn decoder() -> InteractionDecoder {
         phone_region: "DE".to_owned(),
         blocked_identifiers: Vec::new(),
         tested_attributes: vec!["user_lifecycle".into()],
+        sealed_tests: Vec::new(),
         currency: Currency::new("EUR").unwrap(),
     };
     InteractionDecoder::new(vec![rules], Some(TenantId(1)), [7; 32], Limits::default())

@@ -19,6 +19,7 @@ fn rules(id: u32, name: &str) -> TenantRules {
         phone_region: "DE".to_owned(),
         blocked_identifiers: ["null", "none@example.com"].map(str::to_owned).to_vec(),
         tested_attributes: vec!["plan".into(), "amount".into()],
+        sealed_tests: Vec::new(),
         currency: Currency::new("EUR").unwrap(),
     }
 }
@@ -300,6 +301,7 @@ fn another_policy_does_not_make_an_old_event_conflict() {
     let event = event(&[("data.attributes", json!({ "plan": "x", "b": 1 })), ("data.phone", json!("030 123456"))]);
     let changed = TenantRules {
         tested_attributes: vec!["b".into()],
+        sealed_tests: Vec::new(),
         phone_region: "CH".to_owned(),
         blocked_identifiers: vec!["c1".to_owned()],
         ..rules(1, "acme")

@@ -29,6 +29,7 @@ fn decoder() -> InteractionDecoder {
         phone_region: "DE".to_owned(),
         blocked_identifiers: vec!["null".to_owned()],
         tested_attributes: vec!["plan".into(), "tax".into()],
+        sealed_tests: Vec::new(),
         currency: Currency::new("EUR").unwrap(),
     };
     InteractionDecoder::new(vec![rules], Some(TenantId(1)), [7; 32], Limits::default())

@@ -31,6 +31,8 @@ mod acts;
 
 mod shown;
 
+mod scores;
+
 mod orphans;
 
 mod visitors;
@@ -60,6 +62,7 @@ pub use options::ApiOptions;
 pub use problem::{Problem, ProblemBody};
 pub use quarantine::QuarantineRow;
 pub use router::{description, router};
+pub use scores::{ScoreLedger, ScoreLedgerRow, ScoreRuleAccount, ScoreRuleVerdict, score_ledger};
 pub use shown::{TimelineRow, timeline_row};
 pub use sql::Analysis;
 pub use state::{Api, Inlet, ReadyCheck, StopCheck, Taking};

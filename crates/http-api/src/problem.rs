@@ -153,6 +153,14 @@ impl Problem {
             .with_errors(vec![error])
     }
 
+    /// A rule of the policy in force that isn't there.
+    pub(crate) fn unknown_rule(path: &str) -> Self {
+        let message = "It must be the name of a rule of the policy in force.".to_owned();
+        let error = FieldProblem { path: path.to_owned(), code: "unknown_rule".to_owned(), message: message.clone() };
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "unknown-rule", "There is no such rule", message)
+            .with_errors(vec![error])
+    }
+
     /// The body of the request has faults.
     pub(crate) fn faults(faults: &[Fault]) -> Self {
         let errors: Vec<FieldProblem> = faults.iter().map(FieldProblem::from).collect();

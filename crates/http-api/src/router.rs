@@ -30,7 +30,7 @@ use crate::problem::{Problem, ProblemBody};
 use crate::state::Api;
 use crate::{
     acts, changes, checkpoint, duplicates, events, health, leads, linger, observe, orphans, policies, quarantine,
-    segment, sql, visitors,
+    scores, segment, sql, visitors,
 };
 
 #[derive(OpenApi)]
@@ -75,6 +75,7 @@ fn routes_of_api() -> OpenApiRouter<Api> {
         .routes(routes!(leads::list, acts::open))
         .routes(routes!(leads::show, acts::set_attributes))
         .routes(routes!(leads::timeline))
+        .routes(routes!(scores::show))
         .routes(routes!(acts::close))
         .routes(routes!(acts::convert))
         .routes(routes!(acts::withdraw))

@@ -5,6 +5,7 @@ use crate::identifier::{Identifier, IdentifierKey, IdentifierKind};
 use crate::ids::{InteractionId, LeadId, OrderKey, TenantId, VisitorId};
 use crate::money::Money;
 use crate::policy::Anchors;
+use crate::score::Ledger;
 use crate::time::Time;
 
 /// Everything that is needed to decide about one visitor. The lists are sorted by their first field.
@@ -91,6 +92,8 @@ pub struct Lead {
     pub customer: Option<IdentifierKey>,
     /// The sum of its score ledger.
     pub score: i32,
+    /// The ledger, with what follows from the score; `None` until there is something in it.
+    pub ledger: Option<Box<Ledger>>,
     /// The operator's account name.
     pub owner: Option<Name>,
     /// Sales, in order of recording; withdrawn ones stay.
@@ -199,10 +202,16 @@ impl Book {
         self.leads.iter().filter(|lead| lead.is_open())
     }
 
-    /// The earliest deadline of an open lead: when the book next needs a tick.
+    /// When something next happens by itself: an open lead's deadline, or a step of its decaying points.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Time> {
-        self.open_leads().map(|lead| lead.deadline).min()
+        self.next_due().map(|due| due.at)
+    }
+
+    /// What next happens by itself. Of what is due at one time leads close first, in order of id.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Due> {
+        self.open_leads().map(Lead::due).min()
     }
 
     /// Whether `visitor` owns the book or was merged into it.
@@ -218,7 +227,47 @@ impl Book {
     }
 }
 
+/// Something that happens by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Due {
+    /// When.
+    pub at: Time,
+    /// What.
+    pub what: DueKind,
+    /// To which lead.
+    pub lead: LeadId,
+}
+
+/// What happens by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DueKind {
+    /// The lead closes.
+    Deadline,
+    /// Points of its ledger lapse by a step.
+    Decay,
+}
+
 impl Lead {
+    /// What next happens to the lead by itself while it is open.
+    fn due(&self) -> Due {
+        let step = self.ledger.as_ref().and_then(|ledger| ledger.next_step);
+        match step.filter(|step| *step < self.deadline) {
+            Some(at) => Due { at, what: DueKind::Decay, lead: self.id },
+            None => Due { at: self.deadline, what: DueKind::Deadline, lead: self.id },
+        }
+    }
+
+    /// The stage of the funnel that it is in, where the policy has one.
+    #[must_use]
+    pub fn stage(&self) -> Option<&Name> {
+        self.ledger.as_ref()?.stage.as_ref().map(|(stage, _)| stage)
+    }
+
+    /// The ledger, begun if need be.
+    pub(crate) fn ledger_mut(&mut self) -> &mut Ledger {
+        self.ledger.get_or_insert_default()
+    }
+
     /// Whether it takes interactions.
     #[must_use]
     pub const fn is_open(&self) -> bool {

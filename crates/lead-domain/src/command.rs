@@ -8,6 +8,10 @@ use crate::time::Time;
 
 /// One thing that the decider is asked to decide about. Policies are inputs of the log too, but concern no visitor.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "stands on the stack while it is decided about; nothing keeps many of them"
+)]
 pub enum Input<'a> {
     /// A touch of a visitor; its id is the position that its record will have.
     Interaction(InteractionId, Interaction<'a>),

@@ -8,6 +8,7 @@ mod association;
 mod command;
 mod identity;
 mod life_cycle;
+mod scoring;
 
 #[cfg(test)]
 mod specs;

@@ -7,7 +7,8 @@ use crate::book::CloseCause;
 use crate::identifier::{Identifier, IdentifierKey};
 use crate::ids::{InteractionId, LeadId, OrderKey, VisitorId};
 use crate::money::Money;
-use crate::time::Time;
+use crate::score::{Score, ScoreRow, Temperature};
+use crate::time::{Period, Time};
 
 /// The leads that could have taken an interaction, in order of id.
 pub type Candidates = SmallVec<[LeadId; 2]>;
@@ -218,6 +219,58 @@ pub enum Event {
         /// Which, sorted.
         names: Vec<Name>,
     },
+    /// Rules that ask how often something happens counted an interaction.
+    InteractionCounted {
+        /// The lead.
+        lead: LeadId,
+        /// The interaction.
+        interaction: InteractionId,
+        /// When it happened.
+        at: Time,
+        /// The rules' names.
+        rules: Vec<Name>,
+        /// What was paid, in minor units of the policy's currency.
+        value: i64,
+    },
+    /// A lead's score ledger changed.
+    ScoreChanged {
+        /// The lead.
+        lead: LeadId,
+        /// The time at which the score stands from now on; for a step of decay, when it was due.
+        at: Time,
+        /// Why.
+        because: ScoreReason,
+        /// The rows that were entered.
+        rows: Vec<ScoreRow>,
+        /// The score.
+        score: Score,
+    },
+    /// A lead's score crossed a threshold.
+    TemperatureChanged {
+        /// The lead.
+        lead: LeadId,
+        /// When.
+        at: Time,
+        /// Before.
+        from: Temperature,
+        /// After.
+        to: Temperature,
+        /// The score that crossed.
+        score: i32,
+    },
+    /// A lead entered a stage of the funnel.
+    StageEntered {
+        /// The lead.
+        lead: LeadId,
+        /// When.
+        at: Time,
+        /// The stage.
+        stage: Name,
+        /// The stage before; `None` for the first one.
+        from: Option<Name>,
+        /// How long it was in the stage before.
+        stayed: Option<Period>,
+    },
 }
 
 /// Whether two visitors that were taken apart may merge again by themselves.
@@ -272,6 +325,35 @@ pub enum ReopenReason {
     LateInteraction,
 }
 
+/// Why a score changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScoreReason {
+    /// An interaction fired rules.
+    Interaction,
+    /// Points lapsed by a step.
+    Decay,
+    /// An interaction was moved to or from the lead.
+    Moved,
+    /// An interaction's points were taken away.
+    Discredited,
+    /// Other rules were adopted, and the lead's history was scored by them.
+    Rescored,
+}
+
+impl ScoreReason {
+    /// The word in APIs.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Interaction => "interaction",
+            Self::Decay => "decay",
+            Self::Moved => "moved",
+            Self::Discredited => "discredited",
+            Self::Rescored => "rescored",
+        }
+    }
+}
+
 impl OrphanReason {
     /// The word in APIs and listings.
     #[must_use]
@@ -301,7 +383,11 @@ impl Event {
             | Self::LeadTypeChanged { lead, .. }
             | Self::LeadAssigned { lead, .. }
             | Self::NoteAdded { lead }
-            | Self::AttributesSet { lead, .. } => Candidates::from_slice(&[*lead]),
+            | Self::AttributesSet { lead, .. }
+            | Self::InteractionCounted { lead, .. }
+            | Self::ScoreChanged { lead, .. }
+            | Self::TemperatureChanged { lead, .. }
+            | Self::StageEntered { lead, .. } => Candidates::from_slice(&[*lead]),
             Self::InteractionMoved { from, to, .. } => Candidates::from_slice(&[*from, *to]),
             Self::VisitorCreated { .. }
             | Self::IdentifierLearned { .. }

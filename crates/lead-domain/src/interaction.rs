@@ -20,8 +20,39 @@ pub struct Interaction<'a> {
     pub action: &'a str,
     /// What was sold, if something was.
     pub conversion: Option<Sale>,
+    /// What else conditions may ask about.
+    pub details: Details<'a>,
     /// The attributes that the policy's conditions name, sorted by name.
     pub attributes: &'a [(crate::Name, Scalar)],
+}
+
+/// What an interaction was about and what brought the visitor, as far as it says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Details<'a> {
+    /// The shop's number of the product.
+    pub product_id: Option<&'a str>,
+    /// The product's category.
+    pub product_category: Option<&'a str>,
+    /// The product's price in minor units, whatever the currency.
+    pub product_price: Option<i64>,
+    /// `utm_campaign`.
+    pub campaign: Option<&'a str>,
+    /// `utm_source`.
+    pub campaign_source: Option<&'a str>,
+    /// `utm_medium`.
+    pub campaign_medium: Option<&'a str>,
+    /// ISO 3166 country of the contact.
+    pub country: Option<&'a str>,
+    /// BCP 47 language tag of the contact.
+    pub locale: Option<&'a str>,
+}
+
+impl Interaction<'_> {
+    /// The value of a tested attribute.
+    #[must_use]
+    pub fn attribute(&self, name: &str) -> Option<&Scalar> {
+        self.attributes.iter().find(|(known, _)| known == name).map(|(_, value)| value)
+    }
 }
 
 /// A sale that an interaction or a command reports.

@@ -16,6 +16,8 @@ pub mod money;
 
 pub mod identifier;
 
+pub mod score;
+
 pub mod policy;
 
 pub mod interaction;
@@ -39,6 +41,7 @@ pub use ids::{InteractionId, LeadId, OrderKey, TenantId, VisitorId};
 pub use interaction::{Interaction, Scalar};
 pub use money::{Currency, Money};
 pub use policy::Policy;
+pub use score::{Ledger, Score, ScoreRow, Temperature};
 pub use shelf::Shelf;
 pub use time::{Period, Time};
 

@@ -4,8 +4,11 @@
 //! whole and with every fault named by path ([`Policy::checked`]).
 
 mod check;
+pub mod condition;
+pub mod scoring;
 
 pub use check::Fault;
+pub use scoring::Scoring;
 
 use crate::Name;
 use crate::interaction::{Interaction, Scalar};
@@ -31,6 +34,10 @@ pub struct Policy {
     pub skills: Vec<EntryPoint>,
     /// Channels, whose rule counts where no configured skill is named.
     pub channels: Vec<EntryPoint>,
+    /// What gives points, and what follows from a score.
+    pub scoring: Scoring,
+    /// Which version of the tenant's policy it is, from 1; 0 before it is adopted.
+    pub version: u32,
 }
 
 /// When the customer ids of an interaction and a lead agree.
@@ -134,9 +141,10 @@ impl Policy {
     /// The names of the attributes that conditions look at, sorted and without repetition.
     #[must_use]
     pub fn tested_attributes(&self) -> Vec<Name> {
-        let rules = self.lead_types.iter().flat_map(|lead_type| &lead_type.converts_on);
-        let mut names: Vec<Name> =
-            rules.flat_map(|rule| rule.attributes.iter().map(|(name, _)| name.clone())).collect();
+        let conversions = self.lead_types.iter().flat_map(|lead_type| &lead_type.converts_on);
+        let conversions = conversions.flat_map(|rule| &rule.attributes);
+        let tests = conversions.chain(self.scoring.conditions().flat_map(|when| &when.attributes));
+        let mut names: Vec<Name> = tests.map(|(name, _)| name.clone()).collect();
         names.sort_unstable();
         names.dedup();
         names

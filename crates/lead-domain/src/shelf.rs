@@ -5,6 +5,7 @@
 //! iterates over a map, so that map order can't reach a decision.
 
 mod evolve;
+mod ledger;
 
 use rustc_hash::FxHashMap;
 

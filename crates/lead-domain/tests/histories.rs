@@ -5,8 +5,11 @@
 use lead_domain::book::Status;
 use lead_domain::command::{Adoption, Command, RecordedInteraction};
 use lead_domain::event::AfterUnmerge;
-use lead_domain::interaction::{Interaction, Sale};
-use lead_domain::policy::{ConversionRule, CountedFrom, CustomerIdMatch, EntryPoint, LeadType, Pick, Policy};
+use lead_domain::interaction::{Details, Interaction, Sale};
+use lead_domain::policy::condition::{Condition, Frequency};
+use lead_domain::policy::scoring::{FunnelStage, LimitKey, RuleLimit, ScoreGroup, ScoringRule, Thresholds};
+use lead_domain::policy::{ConversionRule, CountedFrom, CustomerIdMatch, EntryPoint, LeadType, Pick, Policy, Scoring};
+use lead_domain::score::{Bounds, Decay, ScoreKind};
 use lead_domain::{
     Currency, Event, IdentifierKey, Identifiers, Input, InteractionId, LeadId, Money, Name, OrderKey, Period, Shelf,
     TenantId, Time, VisitorId, decide,
@@ -18,6 +21,42 @@ use proptest::prelude::*;
 const TENANT: TenantId = TenantId(1);
 const TYPES: [&str; 4] = ["short", "long", "retired", "unheard-of"];
 const CHANNELS: [&str; 4] = ["web", "shop", "support", "pigeon"];
+
+/// Rules of every kind: capped, limited, decaying, negative, by frequency and by money spent.
+fn scoring() -> Scoring {
+    let rule = |name: &str, points, when| ScoringRule {
+        name: name.into(),
+        group: "behaviour".into(),
+        points,
+        when,
+        limit: None,
+        by_category: false,
+        decay: None,
+    };
+    let action = |action: &str| Condition { action: Some(action.into()), ..Condition::default() };
+    let lately = |at_least, total_value_at_least| {
+        Some(Frequency { at_least, total_value_at_least, within: Period::from_hours(20) })
+    };
+    let decay = |hours, percent| Some(Decay { every: Period::from_hours(hours), percent });
+    let limit = Some(RuleLimit { times: 3, within: Some(Period::from_hours(6)), per: Some(LimitKey::Channel) });
+    let mut scoring = Scoring::default();
+    scoring.total = Bounds { cap: Some(60), floor: Some(-15) };
+    let bounds = Bounds { cap: Some(50), floor: Some(-20) };
+    scoring.groups = vec![ScoreGroup { name: "behaviour".into(), kind: ScoreKind::Engagement, bounds }];
+    scoring.rules = vec![
+        ScoringRule { decay: decay(7, 30), ..rule("viewed", 9, action("page.viewed")) },
+        ScoringRule { limit, decay: decay(3, 100), ..rule("limited", 5, action("page.viewed")) },
+        rule("often", 6, Condition { frequency: lately(Some(3), None), ..action("page.viewed") }),
+        rule("spent", 20, Condition { frequency: lately(None, Some(150)), ..action("purchase") }),
+        ScoringRule { decay: decay(11, 40), ..rule("bought", -30, action("purchase")) },
+    ];
+    scoring.temperature = Some(Thresholds { warm: 10, hot: 30, hysteresis: 4 });
+    let returning = Condition { returning_customer: Some(true), ..Condition::default() };
+    scoring.stages = [("begun", None), ("bought", Some(action("purchase"))), ("kept", Some(returning))]
+        .map(|(name, enter_when)| FunnelStage { name: name.into(), enter_when })
+        .to_vec();
+    scoring
+}
 
 fn policy(strict: bool) -> Policy {
     let lead_type = |name: &str, hours, counted_from, active| LeadType {
@@ -54,6 +93,8 @@ fn policy(strict: bool) -> Policy {
             point("shop", Some("long"), &[], Pick::HighestScore),
             point("support", None, &["short"], Pick::MostRecent),
         ],
+        scoring: scoring(),
+        version: 1,
     };
     policy.checked(None).expect("a policy without faults")
 }
@@ -186,6 +227,7 @@ impl Story {
             skill: None,
             action: if purchase.is_some() { "purchase" } else { "page.viewed" },
             conversion: purchase.map(|order| sale(Some(order))),
+            details: Details::default(),
             attributes: &[],
         };
         let first = self.events.len();
@@ -203,6 +245,24 @@ fn books(shelf: &Shelf) -> Vec<lead_domain::Book> {
     shelf.visitors().into_iter().filter_map(|visitor| shelf.book(visitor).cloned()).collect()
 }
 
+/// The score shown is the sum of the rows, within all bounds, and everything that follows from it does.
+fn check_score(lead: &lead_domain::Lead) {
+    let Some(ledger) = &lead.ledger else {
+        assert_eq!(lead.score, 0);
+        return;
+    };
+    let scoring = scoring();
+    let rows: Vec<&lead_domain::ScoreRow> = ledger.rows.iter().collect();
+    let score = scoring.score(&rows, ledger.at);
+    assert_eq!(score, ledger.score, "the sum of the rows is the score shown");
+    assert_eq!(lead.score, score.total);
+    assert!((-15..=60).contains(&score.total) && score.total == score.fit + score.engagement);
+    assert!(rows.windows(2).all(|pair| pair[0].place() < pair[1].place()), "one row for an interaction and a rule");
+    assert_eq!(scoring.temperature(ledger.temperature, score.total), ledger.temperature, "no crossing is missing");
+    assert_eq!(ledger.next_step, rows.iter().filter_map(|row| row.next_change(ledger.at)).min());
+    assert!(ledger.stage.is_some());
+}
+
 fn check_invariants(story: &Story) {
     let mut folded = Shelf::default();
     story.events.iter().for_each(|event| folded.evolve(TENANT, event));
@@ -218,6 +278,7 @@ fn check_invariants(story: &Story) {
             assert!(book.has_member(held.by));
         }
         for lead in &book.leads {
+            check_score(lead);
             assert!(lead.first_interaction_at <= lead.last_interaction_at);
             assert!(book.has_member(lead.id.visitor));
             if lead.status == Status::Open {
@@ -244,6 +305,39 @@ proptest! {
             story.take(&policy, step);
         }
         check_invariants(&story);
+    }
+
+    #[test]
+    fn any_order_of_waking_up_gives_the_same_events(
+        mut touches in vec((0_i64..200, option::weighted(0.2, 0_u8..6), 0_u8..2), 1..40),
+        ticks in vec(0_i64..200, 0..30),
+    ) {
+        touches.sort_unstable();
+        let policy = policy(false);
+        let (mut asleep, mut awake) = (Story::default(), Story::default());
+        let end = Step::Tick { hour: 400 };
+        let mut ticks = ticks;
+        ticks.sort_unstable();
+        for (hour, purchase, visitor) in touches {
+            while let Some(tick) = ticks.first().copied().filter(|tick| *tick <= hour) {
+                ticks.remove(0);
+                awake.take(&policy, &Step::Tick { hour: tick });
+            }
+            let touch = Step::Touch { hour, ids: [None, None, None, Some(visitor)], channel: 0, purchase };
+            asleep.take(&policy, &touch);
+            awake.take(&policy, &touch);
+        }
+        asleep.take(&policy, &end);
+        awake.take(&policy, &end);
+        prop_assert_eq!(books(&asleep.shelf), books(&awake.shelf));
+        // Each visitor's own events come in the same order; only visitors may come in another one.
+        for visitor in asleep.shelf.visitors() {
+            let of = |story: &Story| -> Vec<Event> {
+                let own = |event: &&Event| event.leads().iter().any(|lead| lead.visitor == visitor);
+                story.events.iter().filter(own).cloned().collect()
+            };
+            prop_assert_eq!(of(&asleep), of(&awake));
+        }
     }
 
     #[test]

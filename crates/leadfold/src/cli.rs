@@ -47,6 +47,7 @@ pub(crate) enum Command {
     Leads(Box<LeadsArgs>),
     /// Show one lead, or act on it
     #[command(after_help = "Examples:\n  leadfold lead V42-1\n  leadfold lead V42-1 --timeline\n  \
+        leadfold lead V42-1 --score --why \"looked at a product\"\n  \
         leadfold lead V42-1 --as-of 2026-01-31T12:00:00Z\n  leadfold lead V42-1 close --reason not_interested\n  \
         leadfold lead V42-1 convert --value 12900 --currency EUR --order A-1")]
     Lead(LeadArgs),
@@ -324,8 +325,14 @@ pub(crate) struct LeadArgs {
     #[arg(long, value_name = "TIME", value_parser = parse_time, conflicts_with = "timeline")]
     pub(crate) as_of: Option<Time>,
     /// As it was: only what was recorded by then
-    #[arg(long, value_name = "TIME", value_parser = parse_time, conflicts_with = "timeline")]
+    #[arg(long, value_name = "TIME", value_parser = parse_time, conflicts_with_all = ["timeline", "score"])]
     pub(crate) known_at: Option<Time>,
+    /// Its score ledger: every row with what it counts for
+    #[arg(long, conflicts_with = "timeline")]
+    pub(crate) score: bool,
+    /// Also what this rule did about each interaction, and why it gave no points
+    #[arg(long, value_name = "RULE", requires = "score")]
+    pub(crate) why: Option<String>,
     #[command(subcommand)]
     pub(crate) act: Option<LeadAct>,
 }

@@ -16,6 +16,7 @@ mod projections;
 mod quarantine;
 mod replay;
 mod rows;
+mod score;
 mod sql;
 mod timeline;
 mod verify;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use thiserror::Error;
 
 /// The words of all events, as `proto_events::lead_event::name` gives them.
-pub const EVENT_WORDS: [&str; 21] = [
+pub const EVENT_WORDS: [&str; 25] = [
     "visitor_created",
     "identifier_learned",
     "identifier_moved",
@@ -27,6 +27,10 @@ pub const EVENT_WORDS: [&str; 21] = [
     "lead_assigned",
     "note_added",
     "attributes_set",
+    "interaction_counted",
+    "score_changed",
+    "temperature_changed",
+    "stage_entered",
 ];
 
 /// Everything, or only what is named.

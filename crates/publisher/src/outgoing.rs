@@ -100,7 +100,11 @@ fn subject(header: &Header, event: &Event) -> Option<String> {
         | Event::LeadTypeChanged { lead, .. }
         | Event::LeadAssigned { lead, .. }
         | Event::NoteAdded { lead }
-        | Event::AttributesSet { lead, .. } => Some(lead.to_string()),
+        | Event::AttributesSet { lead, .. }
+        | Event::InteractionCounted { lead, .. }
+        | Event::ScoreChanged { lead, .. }
+        | Event::TemperatureChanged { lead, .. }
+        | Event::StageEntered { lead, .. } => Some(lead.to_string()),
         Event::VisitorCreated { visitor }
         | Event::IdentifierLearned { visitor, .. }
         | Event::IdentifierMoved { to: visitor, .. }

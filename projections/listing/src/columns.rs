@@ -92,7 +92,7 @@ impl Words {
 }
 
 impl Entry<Name> {
-    /// A lead as it is about to be stored. The fold knows no scores, stages and temperatures yet, and leaves them alone.
+    /// A lead as it is about to be stored.
     pub(crate) fn of(lead: &LeadState) -> Option<Self> {
         let mut numbers = [None; NUMBERS];
         let closing = lead.closing.as_ref();
@@ -101,7 +101,7 @@ impl Entry<Name> {
             (SortKey::OpenedAt, Some(lead.opened_at.as_millis())),
             (SortKey::ClosedAt, closing.map(|closing| closing.at.as_millis())),
             (SortKey::Value, lead.sales.value().map(|value| value.amount)),
-            (SortKey::Score, Some(0)),
+            (SortKey::Score, Some(i64::from(lead.total()))),
         ] {
             *numbers.get_mut(key as usize)? = value;
         }
@@ -113,6 +113,8 @@ impl Entry<Name> {
             (TextColumn::Campaign, lead.campaign.as_ref()),
             (TextColumn::Owner, lead.owner.as_ref()),
             (TextColumn::CloseCause, closing.map(|closing| Name::const_new(closing.cause.code())).as_ref()),
+            (TextColumn::Stage, lead.stage.as_ref()),
+            (TextColumn::Temperature, Some(&Name::const_new(lead.temperature.code()))),
         ] {
             *texts.get_mut(column as usize)? = text.cloned();
         }

@@ -164,7 +164,11 @@ impl Listing {
             | Event::LeadTypeChanged { .. }
             | Event::LeadAssigned { .. }
             | Event::NoteAdded { .. }
-            | Event::AttributesSet { .. } => self.change_lead(setting, event),
+            | Event::AttributesSet { .. }
+            | Event::InteractionCounted { .. }
+            | Event::ScoreChanged { .. }
+            | Event::TemperatureChanged { .. }
+            | Event::StageEntered { .. } => self.change_lead(setting, event),
         }
     }
 }

@@ -398,7 +398,11 @@ fn parse_count(value: &str) -> Result<CountMode, QueryError> {
     }
 }
 
-fn parse_time(field: &str, value: &str) -> Result<lead_domain::Time, QueryError> {
+/// Reads a time as filters take it.
+///
+/// # Errors
+/// [`QueryError::Value`] of that field.
+pub fn parse_time(field: &str, value: &str) -> Result<lead_domain::Time, QueryError> {
     json::read_time(value).ok_or_else(|| QueryError::Value {
         field: field.to_owned(),
         expected: "an RFC 3339 time such as 2025-03-01T09:00:00+01:00, or a day such as 2025-03-01 (UTC)",

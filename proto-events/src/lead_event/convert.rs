@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use lead_domain::event::{AfterUnmerge, Event};
 
-use super::{LeadEvent, Money, attach_reason, reopen_reason, rfc3339};
+use super::{LeadEvent, Money, Score, ScoreRow, attach_reason, reopen_reason, rfc3339};
 
 /// An id as it is shown.
 fn shown(id: impl Display) -> String {
@@ -13,6 +13,28 @@ fn shown(id: impl Display) -> String {
 
 fn money(value: Option<lead_domain::Money>) -> Option<Money> {
     value.map(|money| Money { amount: money.amount, currency: money.currency.code().to_owned() })
+}
+
+impl From<&lead_domain::Score> for Score {
+    fn from(score: &lead_domain::Score) -> Self {
+        let by_category = score.by_category.iter().map(|(name, points)| (shown(name), *points)).collect();
+        Self { total: score.total, fit: score.fit, engagement: score.engagement, by_category }
+    }
+}
+
+impl From<&lead_domain::ScoreRow> for ScoreRow {
+    fn from(row: &lead_domain::ScoreRow) -> Self {
+        Self {
+            interaction_id: shown(row.interaction),
+            rule: shown(&row.rule),
+            policy_version: row.policy_version,
+            group: shown(&row.group),
+            category: row.category.as_ref().map(shown),
+            at: rfc3339(row.at),
+            points: row.points,
+            lapses_at: row.lapses_at().map(rfc3339),
+        }
+    }
 }
 
 impl From<&Event> for LeadEvent {
@@ -120,6 +142,33 @@ impl From<&Event> for LeadEvent {
             Event::AttributesSet { lead, names } => {
                 Self::AttributesSet { lead_id: shown(lead), names: names.iter().map(shown).collect() }
             }
+            Event::InteractionCounted { lead, interaction, at, rules, value: _ } => Self::InteractionCounted {
+                lead_id: shown(lead),
+                interaction_id: shown(interaction),
+                at: rfc3339(*at),
+                rules: rules.iter().map(shown).collect(),
+            },
+            Event::ScoreChanged { lead, at, because, rows, score } => Self::ScoreChanged {
+                lead_id: shown(lead),
+                at: rfc3339(*at),
+                because: because.code(),
+                rows: rows.iter().map(ScoreRow::from).collect(),
+                score: Score::from(score),
+            },
+            Event::TemperatureChanged { lead, at, from, to, score } => Self::TemperatureChanged {
+                lead_id: shown(lead),
+                at: rfc3339(*at),
+                from: from.code(),
+                to: to.code(),
+                score: *score,
+            },
+            Event::StageEntered { lead, at, stage, from, stayed } => Self::StageEntered {
+                lead_id: shown(lead),
+                at: rfc3339(*at),
+                stage: shown(stage),
+                from_stage: from.as_ref().map(shown),
+                stayed_ms: stayed.map(lead_domain::Period::as_millis),
+            },
         }
     }
 }

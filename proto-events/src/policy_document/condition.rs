@@ -1,59 +1,16 @@
 //! Conditions: what must be so for a score rule, a funnel stage or a nurture programme to take effect.
 
+use lead_domain::Name;
 use lead_domain::interaction::Scalar;
-use lead_domain::{Name, Period};
+use lead_domain::policy::condition::{Condition, Field, FieldTest, Frequency, SEALED_MARK, Sealed, SealedTest};
 use toml::Value;
 
+use super::scoring::window;
 use super::section::Section;
 use super::words;
 
-/// How warm a lead is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Temperature {
-    /// Below the lower threshold.
-    Cold,
-    /// Above it.
-    Warm,
-    /// Above the upper threshold.
-    Hot,
-}
-
-/// An attribute that must have exactly this value.
-pub type AttributeTest = (Name, Scalar);
-
-/// How much must have happened lately.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Frequency {
-    /// At least so many interactions that fit.
-    pub at_least: Option<u32>,
-    /// At least so much was spent, in minor units.
-    pub total_value_at_least: Option<i64>,
-    /// In the time before the interaction.
-    pub within: Period,
-}
-
-/// All tests that are there must hold; of `any`, one condition is enough.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Condition {
-    /// The action, exactly.
-    pub action: Option<Name>,
-    /// What the action begins with.
-    pub action_prefix: Option<Name>,
-    /// Attributes and their values.
-    pub attributes: Vec<AttributeTest>,
-    /// What must have happened lately.
-    pub frequency: Option<Frequency>,
-    /// The e-mail address has a domain, and it is none of these.
-    pub email_domain_not_in: Vec<Name>,
-    /// The visitor has converted before.
-    pub returning_customer: Option<bool>,
-    /// The lead has become this.
-    pub temperature: Option<Temperature>,
-    /// The lead is closed.
-    pub closed: Option<bool>,
-    /// One of these holds.
-    pub any: Vec<Condition>,
-}
+/// The most values that a test compares with.
+const VALUES_MAX: usize = 1_000;
 
 /// Who asks: each place has its own tests.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -97,11 +54,13 @@ fn test(section: &mut Section<'_>, place: Place) -> Condition {
     };
     match place {
         Place::ScoringRule => {
-            found.attributes = section.free("attributes", attribute_equals);
-            found.email_domain_not_in = section.names("email_domain_not_in");
+            about_interaction(section, &mut found);
             found.frequency = frequency(section);
         }
-        Place::FunnelStage => found.returning_customer = section.boolean("returning_customer"),
+        Place::FunnelStage => {
+            about_interaction(section, &mut found);
+            found.returning_customer = section.boolean("returning_customer");
+        }
         Place::Nurture => {
             found.temperature = section.word("temperature", words::TEMPERATURE);
             found.closed = section.boolean("closed");
@@ -113,10 +72,54 @@ fn test(section: &mut Section<'_>, place: Place) -> Condition {
     found
 }
 
+/// What a condition asks about the interaction itself.
+fn about_interaction(section: &mut Section<'_>, found: &mut Condition) {
+    found.attributes = section.free("attributes", attribute_equals);
+    if found.attributes.iter().any(|(name, _)| name.starts_with(SEALED_MARK)) {
+        section.fault("attributes", "bad_name", "names must not begin with \"?\"");
+    }
+    for field in Field::ALL {
+        let values = values(section, field.key());
+        if !values.is_empty() {
+            found.fields.push(FieldTest { field, values });
+        }
+    }
+    found.min_price = section.integer("min_price", 1, i64::MAX);
+    found.min_value = section.integer("min_value", 1, i64::MAX);
+    found.known = section.texts("known").into_iter().filter_map(|kind| known(section, kind)).collect();
+    let domains = values(section, "email_domain_in");
+    found.sealed.extend((!domains.is_empty()).then(|| Sealed::from(SealedTest::EmailDomainIn(lower(domains)))));
+    let domains = values(section, "email_domain_not_in");
+    found.sealed.extend((!domains.is_empty()).then(|| Sealed::from(SealedTest::EmailDomainNotIn(lower(domains)))));
+    let pages = values(section, "page_prefix");
+    found.sealed.extend((!pages.is_empty()).then(|| Sealed::from(SealedTest::PagePrefix(pages))));
+}
+
+/// E-mail addresses are compared in lower case.
+fn lower(names: Vec<Name>) -> Vec<Name> {
+    names.into_iter().map(|name| Name::from(name.to_lowercase())).collect()
+}
+
+/// One text, or a list of them.
+fn values(section: &mut Section<'_>, key: &'static str) -> Vec<Name> {
+    let values = section.text_or_texts(key);
+    if values.len() > VALUES_MAX {
+        section.fault(key, "too_many", &format!("has {} entries; {VALUES_MAX} are allowed", values.len()));
+    }
+    values.into_iter().map(Name::new).collect()
+}
+
+fn known(section: &Section<'_>, word: &str) -> Option<lead_domain::IdentifierKind> {
+    let kinds = lead_domain::IdentifierKind::STRONGEST_FIRST;
+    let found = kinds.into_iter().find(|kind| kind.name() == word);
+    if found.is_none() {
+        section.fault("known", "bad_word", "must name customer_id, email, phone or visitor_id");
+    }
+    found
+}
+
 fn check_some(section: &Section<'_>, found: &Condition) {
-    let keys = ["action", "action_prefix", "attributes", "email_domain_not_in", "at_least", "total_value_at_least"];
-    let more = ["within", "returning_customer", "temperature", "closed", "any"];
-    let asked = keys.iter().chain(&more).any(|key| section.has(key));
+    let asked = section.asks_anything();
     if !asked && *found == Condition::default() {
         section.fault("", "bad_condition", "tests nothing");
     }
@@ -132,7 +135,7 @@ fn frequency(section: &mut Section<'_>) -> Option<Frequency> {
     if !counts && section.has("within") {
         section.fault("within", "bad_condition", "needs at_least or total_value_at_least beside it");
     }
-    let within = section.positive_period("within")?;
+    let within = window(section)?;
     Some(Frequency { at_least, total_value_at_least, within })
 }
 

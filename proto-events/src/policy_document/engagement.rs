@@ -1,34 +1,16 @@
-//! `[temperature]`, `[[funnel.stage]]` and `[[nurture]]`. Checked and kept; they have no effect yet.
+//! `[temperature]`, `[[funnel.stage]]` and `[[nurture]]`. Nurture programmes are checked and kept; they have no effect yet.
 
+use lead_domain::policy::condition::Condition;
+use lead_domain::policy::scoring::{FunnelStage, Thresholds};
 use lead_domain::{Name, Period};
 
 use super::check_unique;
-use super::condition::{self, Condition, Place};
+use super::condition::{self, Place};
 use super::scoring::times;
 use super::section::Section;
 
 /// No threshold is higher.
 const SCORE_MAX: i64 = 1_000_000;
-
-/// From which score on a lead is warm and hot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Thresholds {
-    /// Warm from here on.
-    pub warm: i32,
-    /// Hot from here on; above `warm`.
-    pub hot: i32,
-    /// How far below a threshold the score must fall to cross it back.
-    pub hysteresis: i32,
-}
-
-/// A stage of the funnel.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FunnelStage {
-    /// The key.
-    pub name: Name,
-    /// When a lead enters it; only the first stage has no condition.
-    pub enter_when: Option<Condition>,
-}
 
 /// A nurture programme.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,9 +73,49 @@ pub(super) fn funnel(root: &mut Section<'_>) -> Vec<FunnelStage> {
             let message = "is missing: only the first stage is entered without one";
             section.fault(&format!("stage[{index}].enter_when"), "missing", message);
         }
+        check_reachable(section, &stages);
         stages
     })
     .unwrap_or_default()
+}
+
+/// Two stages that are entered by the same condition overlap: the earlier one is never entered.
+fn check_reachable(section: &Section<'_>, stages: &[FunnelStage]) {
+    if let Some(Some(_)) = stages.first().map(|first| first.enter_when.as_ref()) {
+        let message = "is for later stages: leads begin in the first one";
+        section.fault("stage[0].enter_when", "bad_condition", message);
+    }
+    for (index, stage) in stages.iter().enumerate() {
+        let Some(when) = &stage.enter_when else { continue };
+        let later =
+            stages.iter().skip(index + 1).find(|later| later.enter_when.as_ref().is_some_and(|it| covers(it, when)));
+        if let Some(later) = later {
+            let message = format!(
+                "overlaps: whatever enters it enters the later stage \"{}\" at once; give that one a narrower condition",
+                later.name
+            );
+            section.fault(&format!("stage[{index}].enter_when"), "overlapping_stages", &message);
+        }
+    }
+}
+
+/// Whether whatever fits `narrow` surely fits `wide`, as far as actions say.
+fn covers(wide: &Condition, narrow: &Condition) -> bool {
+    if wide == narrow {
+        return true;
+    }
+    let only_any = |when: &Condition| *when == Condition { any: when.any.clone(), ..Condition::default() };
+    if !narrow.any.is_empty() && only_any(narrow) {
+        return narrow.any.iter().all(|narrow| covers(wide, narrow));
+    }
+    if !wide.any.is_empty() {
+        return only_any(wide) && wide.any.iter().any(|wide| covers(wide, narrow));
+    }
+    let (Some(prefix), rest) = (&wide.action_prefix, Condition { action_prefix: None, ..wide.clone() }) else {
+        return false;
+    };
+    let begins = |text: &Option<Name>| text.as_ref().is_some_and(|text| text.starts_with(prefix.as_str()));
+    rest == Condition::default() && (begins(&narrow.action) || begins(&narrow.action_prefix))
 }
 
 pub(super) fn nurture(root: &mut Section<'_>) -> Vec<Nurture> {

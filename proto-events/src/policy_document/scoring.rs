@@ -1,96 +1,31 @@
-//! `[scoring]`: what gives points. Checked and kept; nothing counts points yet.
+//! `[scoring]`: what gives points.
 
-use lead_domain::{Name, Period};
+use lead_domain::Period;
+use lead_domain::policy::scoring::{RuleLimit, ScoreGroup, Scoring, ScoringRule};
+use lead_domain::score::{Bounds, Decay, ScoreKind};
 
 use super::check_unique;
-use super::condition::{self, Condition, Place};
+use super::condition::{self, Place};
 use super::section::Section;
 use super::words;
 
-/// The most rules: each is looked at for every interaction.
+/// The most rules: each is looked at for every interaction that it may fit.
 const RULES_MAX: usize = 1_000;
 /// No rule gives or takes more points at once.
 const POINTS_MAX: i64 = 1_000;
-/// No cap is higher.
+/// No cap is higher, and no floor lower than its negative.
 const CAP_MAX: i64 = 1_000_000;
-
-/// The score's rules.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Scoring {
-    /// The highest score of a lead.
-    pub total_cap: Option<i32>,
-    /// Groups of rules.
-    pub groups: Vec<ScoreGroup>,
-    /// Rules, in the order of the document.
-    pub rules: Vec<ScoringRule>,
-}
-
-/// What a group of rules says about a visitor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ScoreKind {
-    /// What they do.
-    Engagement,
-    /// Who they are.
-    Fit,
-}
-
-/// Rules with a common cap.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ScoreGroup {
-    /// The key.
-    pub name: Name,
-    /// What its points count as.
-    pub kind: ScoreKind,
-    /// The most points of the group on one lead.
-    pub cap: Option<i32>,
-}
-
-/// Gives points.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ScoringRule {
-    /// The key.
-    pub name: Name,
-    /// The group that it belongs to.
-    pub group: Name,
-    /// How many points; negative ones are taken away, never 0.
-    pub points: i32,
-    /// When.
-    pub when: Condition,
-    /// How often.
-    pub limit: Option<RuleLimit>,
-    /// Whether the points also count in the score of the product's category.
-    pub by_category: bool,
-    /// How the points lapse.
-    pub decay: Option<Decay>,
-}
-
-/// How often a rule counts for one lead.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RuleLimit {
-    /// At most so often.
-    pub times: u32,
-    /// In this time; ever, where absent.
-    pub within: Option<Period>,
-    /// For each value of this field, such as `product.id`.
-    pub per: Option<&'static str>,
-}
-
-/// Points that lapse step by step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Decay {
-    /// A step.
-    pub every: Period,
-    /// So many hundredths of the points at first go at each step: 1 to 100.
-    pub percent: u8,
-}
+/// No window is longer, and points that lapse more slowly never do in the life of a lead.
+const WINDOW_MAX: Period = Period::from_days(3_660);
+/// No step of decay is shorter: each is an event of every lead concerned.
+const STEP_MIN: Period = Period::from_hours(1);
 
 pub(super) fn scoring(root: &mut Section<'_>) -> Scoring {
     root.section("scoring", |section| {
-        let scoring = Scoring {
-            total_cap: cap(section, "total_cap"),
-            groups: section.sections("group", group),
-            rules: section.sections("rule", rule),
-        };
+        let mut scoring = Scoring::default();
+        scoring.total = bounds(section, "total_cap", "total_floor");
+        scoring.groups = section.sections("group", group);
+        scoring.rules = section.sections("rule", rule);
         check_unique(section, "group", scoring.groups.iter().map(|group| &group.name));
         check_unique(section, "rule", scoring.rules.iter().map(|rule| &rule.name));
         check_groups(section, &scoring);
@@ -102,7 +37,9 @@ pub(super) fn scoring(root: &mut Section<'_>) -> Scoring {
 fn check_groups(section: &Section<'_>, scoring: &Scoring) {
     for (index, rule) in scoring.rules.iter().enumerate() {
         if !rule.group.is_empty() && !scoring.groups.iter().any(|group| group.name == rule.group) {
-            let message = format!("there is no [[scoring.group]] \"{}\"", rule.group);
+            let known: Vec<&str> = scoring.groups.iter().map(|group| group.name.as_str()).collect();
+            let meant = words::nearest(&rule.group, &known).map(|meant| format!("; did you mean \"{meant}\"?"));
+            let message = format!("there is no [[scoring.group]] \"{}\"{}", rule.group, meant.unwrap_or_default());
             section.fault(&format!("rule[{index}].group"), "unknown_group", &message);
         }
     }
@@ -112,15 +49,20 @@ fn check_groups(section: &Section<'_>, scoring: &Scoring) {
     }
 }
 
-fn cap(section: &mut Section<'_>, key: &'static str) -> Option<i32> {
-    section.integer(key, 1, CAP_MAX).and_then(|cap| i32::try_from(cap).ok())
+/// A cap of at least 1 and a floor of at most 0, so that the floor is always below the cap.
+fn bounds(section: &mut Section<'_>, cap: &'static str, floor: &'static str) -> Bounds {
+    let points = |points: i64| i32::try_from(points).ok();
+    Bounds {
+        cap: section.integer(cap, 1, CAP_MAX).and_then(points),
+        floor: section.integer(floor, -CAP_MAX, 0).and_then(points),
+    }
 }
 
 fn group(section: &mut Section<'_>) -> ScoreGroup {
     ScoreGroup {
         name: section.required_name("name"),
         kind: section.required_word("kind", words::SCORE_KIND).unwrap_or(ScoreKind::Engagement),
-        cap: cap(section, "cap"),
+        bounds: bounds(section, "cap", "floor"),
     }
 }
 
@@ -141,7 +83,17 @@ fn rule(section: &mut Section<'_>) -> ScoringRule {
 }
 
 fn limit(section: &mut Section<'_>) -> RuleLimit {
-    RuleLimit { times: times(section), within: section.positive_period("within"), per: section.word("per", words::PER) }
+    RuleLimit { times: times(section), within: window(section), per: section.word("per", words::PER) }
+}
+
+/// A time to look back that some lead can live to see.
+pub(super) fn window(section: &mut Section<'_>) -> Option<Period> {
+    let within = section.positive_period("within")?;
+    if within > WINDOW_MAX {
+        section.fault("within", "out_of_range", &format!("must be at most {WINDOW_MAX}"));
+        return None;
+    }
+    Some(within)
 }
 
 /// How often: at least once.
@@ -151,6 +103,9 @@ pub(super) fn times(section: &mut Section<'_>) -> u32 {
 
 fn decay(section: &mut Section<'_>) -> Option<Decay> {
     let every = section.required_period("every");
+    if every.is_some_and(|every| !(STEP_MIN..=WINDOW_MAX).contains(&every)) {
+        section.fault("every", "out_of_range", &format!("must be from {STEP_MIN} to {WINDOW_MAX}"));
+    }
     let percent = section.required_integer("percent", 1, 100).and_then(|percent| u8::try_from(percent).ok());
     Some(Decay { every: every?, percent: percent? })
 }

@@ -203,6 +203,24 @@ impl<'t> Section<'t> {
         texts
     }
 
+    /// One text, or a list of them; empty where it is missing.
+    pub(super) fn text_or_texts(&mut self, key: &'static str) -> Vec<&'t str> {
+        match self.table.get(key) {
+            Some(Value::String(_)) => self.required_text(key).into_iter().collect(),
+            Some(Value::Array(elements)) if elements.is_empty() => {
+                self.known.push(key);
+                self.fault(key, "missing", "is empty");
+                Vec::new()
+            }
+            Some(_) | None => self.texts(key),
+        }
+    }
+
+    /// Whether there is any key, right or wrong.
+    pub(super) fn asks_anything(&self) -> bool {
+        !self.table.is_empty()
+    }
+
     pub(super) fn names(&mut self, key: &'static str) -> Vec<Name> {
         self.texts(key).into_iter().map(Name::new).collect()
     }

@@ -1,10 +1,9 @@
 //! The words and numbers that a policy may use, and the spelling of periods.
 
 use lead_domain::Period;
+use lead_domain::policy::scoring::LimitKey;
 use lead_domain::policy::{CountedFrom, CustomerIdMatch, Pick};
-
-use super::condition::Temperature;
-use super::scoring::ScoreKind;
+use lead_domain::score::{ScoreKind, Temperature};
 
 /// Words and what they mean.
 pub(super) type Words<T> = &'static [(&'static str, T)];
@@ -18,11 +17,11 @@ pub(super) const SCORE_KIND: Words<ScoreKind> = &[("engagement", ScoreKind::Enga
 pub(super) const TEMPERATURE: Words<Temperature> =
     &[("cold", Temperature::Cold), ("warm", Temperature::Warm), ("hot", Temperature::Hot)];
 /// What a limit may be counted by.
-pub(super) const PER: Words<&str> = &[
-    ("product.id", "product.id"),
-    ("product.category", "product.category"),
-    ("page.url", "page.url"),
-    ("channel", "channel"),
+pub(super) const PER: Words<LimitKey> = &[
+    ("product.id", LimitKey::ProductId),
+    ("product.category", LimitKey::ProductCategory),
+    ("page.url", LimitKey::PageUrl),
+    ("channel", LimitKey::Channel),
 ];
 
 /// A period as policies write it: a whole number and `s`, `m`, `h` or `d`, such as `36h`. `None` for anything else.

@@ -8,7 +8,8 @@ use lead_domain::{IdentifierKey, InteractionId, LeadId, TenantId, Time, VisitorI
 
 use super::convert::{identifier, lead as lead_id, stored_identifier, stored_lead};
 use super::v1::{CloseCauseV1, IdentifierV1, LeadV1, SaleV1};
-use super::{DecodeError, decode_whole, encode_into};
+use super::v3::LedgerV3;
+use super::{DecodeError, decode_from, decode_whole, encode_into};
 use crate::text::Text;
 
 /// The frozen shape of a book, version 1.
@@ -62,6 +63,20 @@ pub fn encode_book(book: &Book, out: &mut Vec<u8>) {
     encode_all(&book.leads, out, stored_state);
     encode_all(&book.suspected, out, |known| (known.member.0, known.other.0, known.settled));
     encode_all(&book.moved, out, |moved| (moved.interaction.0, stored_lead(moved.lead)));
+    encode_ledgers(book, out);
+}
+
+/// Appends the ledgers; nothing where there is none, so that a book without points has the bytes of version 1.
+fn encode_ledgers(book: &Book, out: &mut Vec<u8>) {
+    let ledgers = book.leads.iter().zip(0_u32..).filter_map(|(lead, place)| Some((place, lead.ledger.as_deref()?)));
+    let count = ledgers.clone().count() as u64;
+    if count == 0 {
+        return;
+    }
+    encode_into(&count, out);
+    for (place, ledger) in ledgers {
+        encode_into(&(place, LedgerV3::from(ledger)), out);
+    }
 }
 
 /// Appends a list: its length and its items, as bincode encodes a `Vec`.
@@ -77,7 +92,18 @@ fn encode_all<T, S: Encode>(items: &[T], out: &mut Vec<u8>, stored: impl Fn(&T) 
 /// # Errors
 /// When the bytes are damaged.
 pub fn decode_book(bytes: &[u8]) -> Result<Book, DecodeError> {
-    decode_whole("a book", bytes).map(|book| restored(&book))
+    let (book, rest) = decode_from::<BookV1>("a book", bytes)?;
+    let mut book = restored(&book);
+    if rest.is_empty() {
+        return Ok(book);
+    }
+    for (place, ledger) in decode_whole::<Vec<(u32, LedgerV3)>>("a book's ledgers", rest)? {
+        let lead = usize::try_from(place).ok().and_then(|place| book.leads.get_mut(place));
+        if let Some(lead) = lead {
+            lead.ledger = Some(Box::new(ledger.into()));
+        }
+    }
+    Ok(book)
 }
 
 fn stored_state(lead: &Lead) -> LeadStateV1 {
@@ -160,6 +186,7 @@ fn restored_lead(lead: &LeadStateV1) -> Lead {
         interactions: lead.interactions,
         customer: lead.customer.map(IdentifierKey),
         score: lead.score,
+        ledger: None,
         owner: lead.owner.as_ref().map(|owner| owner.0.clone()),
         conversions: lead.conversions.iter().map(restored_conversion).collect(),
         version: lead.version,
@@ -181,7 +208,8 @@ fn restored_conversion(conversion: &ConversionStateV1) -> Conversion {
 #[cfg(test)]
 mod tests {
     use lead_domain::identifier::{Identifier, IdentifierKind};
-    use lead_domain::{CloseCause, Currency, Money, OrderKey};
+    use lead_domain::score::{Counted, Decay, Ledger, Score, ScoreKind, ScoreRow, Temperature};
+    use lead_domain::{CloseCause, Currency, Money, OrderKey, Period};
 
     use super::*;
 
@@ -209,6 +237,7 @@ mod tests {
             interactions: u32::MAX,
             customer: Some(IdentifierKey(1)),
             score: -4,
+            ledger: None,
             owner: Some("dana".into()),
             conversions: vec![sale],
             version: 2,
@@ -229,6 +258,43 @@ mod tests {
         encode_book(&book(), &mut bytes);
         assert_eq!(decode_book(&bytes).unwrap(), book());
         for length in 0..bytes.len() {
+            assert!(decode_book(&bytes[..length]).is_err(), "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn a_ledger_stands_behind_the_bytes_of_version_1() {
+        let mut scored = book();
+        let row = ScoreRow {
+            interaction: InteractionId(9),
+            at: Time::from_millis(-5),
+            rule: "looked at a product".into(),
+            policy_version: 3,
+            group: "behaviour".into(),
+            kind: ScoreKind::Fit,
+            points: -2,
+            decay: Some(Decay { every: Period::from_days(7), percent: 25 }),
+            category: Some("tablets".into()),
+            limit_key: Some(u64::MAX),
+            limited: true,
+        };
+        let counted = Counted { interaction: InteractionId(9), at: Time::MIN, rule: "often".into(), value: -1 };
+        scored.leads[0].ledger = Some(Box::new(Ledger {
+            rows: vec![row],
+            counted: vec![counted],
+            discredited: vec![InteractionId(4)],
+            at: Time::from_millis(7),
+            score: Score { total: -2, fit: -2, engagement: 0, by_category: vec![("tablets".into(), -2)] },
+            temperature: Temperature::Hot,
+            stage: Some(("research".into(), Time::from_millis(1))),
+            next_step: Some(Time::from_millis(i64::MAX)),
+        }));
+        let (mut plain, mut bytes) = (Vec::new(), Vec::new());
+        encode_book(&book(), &mut plain);
+        encode_book(&scored, &mut bytes);
+        assert!(bytes.starts_with(&plain));
+        assert_eq!(decode_book(&bytes).unwrap(), scored);
+        for length in (0..bytes.len()).filter(|length| *length != plain.len()) {
             assert!(decode_book(&bytes[..length]).is_err(), "{length} bytes");
         }
     }

@@ -114,7 +114,11 @@ fn visitor_event(event: &Event) -> Option<EventV1> {
         | Event::LeadTypeChanged { .. }
         | Event::LeadAssigned { .. }
         | Event::NoteAdded { .. }
-        | Event::AttributesSet { .. } => return None,
+        | Event::AttributesSet { .. }
+        | Event::InteractionCounted { .. }
+        | Event::ScoreChanged { .. }
+        | Event::TemperatureChanged { .. }
+        | Event::StageEntered { .. } => return None,
     })
 }
 
@@ -204,6 +208,12 @@ fn lead_event(event: &Event) -> EventV1 {
         | Event::VisitorsUnmerged { .. }
         | Event::DuplicateSuspected { .. }
         | Event::DuplicateSettled { .. } => unreachable!("visitor_event takes these"),
+        Event::InteractionCounted { .. }
+        | Event::ScoreChanged { .. }
+        | Event::TemperatureChanged { .. }
+        | Event::StageEntered { .. } => {
+            unreachable!("version 3 takes these")
+        }
     }
 }
 

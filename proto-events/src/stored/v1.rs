@@ -394,6 +394,8 @@ macro_rules! mirrored {
     };
 }
 
+pub(super) use mirrored;
+
 mirrored! {
     /// `lead_domain::IdentifierKind`.
     IdentifierKindV1 = lead_domain::IdentifierKind { CustomerId, Email, Phone, VisitorId }

@@ -8,6 +8,7 @@ use proto_events::stored::{Attribute, Campaign, Product, StoredSale, Value};
 use proto_events::text::Text;
 use proto_events::{InteractionFacts, Personal};
 
+use super::sealed::answer;
 use super::{InteractionDecoder, Tenant};
 use crate::content::write_content;
 use crate::entry::InteractionEntry;
@@ -58,6 +59,7 @@ impl InteractionDecoder {
         }
         identify(data, tenant, hasher, &mut facts, &mut personal)?;
         divide(&data.attributes, tenant, &mut facts, &mut personal);
+        answer(tenant, hasher, &personal, &mut facts);
         Ok(Box::new(InteractionEntry {
             tenant: tenant.id,
             occurred_at: Time::default(),

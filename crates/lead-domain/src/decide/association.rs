@@ -29,6 +29,7 @@ impl Desk<'_> {
             Choice::Attach { lead, because, candidates } => {
                 self.attach(lead, id, interaction.occurred_at, because, candidates);
                 self.learn_customer(lead, interaction.identifiers.customer_id);
+                self.score(lead, id, interaction);
                 self.convert_by(lead, id, interaction);
             }
             Choice::Nobody => self.open_for(visitor, point, id, interaction),
@@ -53,6 +54,7 @@ impl Desk<'_> {
             return self.orphan(id, OrphanReason::TooManyLeads);
         };
         self.attach(lead, id, at, AttachReason::Opened, Candidates::new());
+        self.score(lead, id, interaction);
         self.convert_by(lead, id, interaction);
     }
 
@@ -74,6 +76,7 @@ impl Desk<'_> {
         let deadline = lead_type.deadline(anchors);
         let lead_type = lead_type.name.clone();
         self.state(Event::LeadOpened { lead, visitor: lead.visitor, lead_type, at, customer, deadline });
+        self.advance(lead, at, None);
         Some(lead)
     }
 

@@ -4,7 +4,7 @@ use super::{Desk, LEADS_MAX, MEMBERS_MAX, Refusal, deadline_of};
 use crate::Name;
 use crate::book::{Book, CloseCause, Conversion, Lead, Status};
 use crate::command::{Adoption, Command, RecordedInteraction};
-use crate::event::{AfterUnmerge, AttachReason, Candidates, Event, ReopenReason};
+use crate::event::{AfterUnmerge, AttachReason, Candidates, Event, ReopenReason, ScoreReason};
 use crate::ids::{LeadId, OrderKey, VisitorId};
 use crate::interaction::Sale;
 use crate::policy::LeadType;
@@ -248,6 +248,8 @@ impl Desk<'_> {
         let survivor = book.visitor;
         let to_deadline = if target.is_open() { self.deadline_with(target, occurred_at) } else { target.deadline };
         let from_deadline = if source.is_open() { self.deadline_without(source, remaining) } else { source.deadline };
+        let scored = source.ledger.as_ref().is_some_and(|ledger| ledger.has(interaction));
+        let moved_points: &[LeadId] = if scored { &[from, to] } else { &[] };
         self.state(Event::InteractionMoved {
             interaction,
             occurred_at,
@@ -257,6 +259,9 @@ impl Desk<'_> {
             from_deadline,
             to_deadline,
         });
+        for lead in moved_points {
+            self.state_score(*lead, occurred_at, ScoreReason::Moved, Vec::new());
+        }
         Ok(survivor)
     }
 

@@ -1,21 +1,29 @@
 //! How leads end and go on. Domain section 6.
 
 use super::Desk;
-use crate::book::{CloseCause, Status};
+use crate::book::{Book, CloseCause, Due, DueKind, Status};
 use crate::event::{Event, ReopenReason};
 use crate::ids::{InteractionId, LeadId, VisitorId};
 use crate::interaction::Sale;
 use crate::time::Time;
 
 impl Desk<'_> {
-    /// Closes what timed out at or before `at`, in order of deadline: each at its deadline.
+    /// Does what is due at or before `at`, in order of time: closes what timed out, and lets points lapse.
     pub(super) fn close_timed_out(&mut self, visitor: VisitorId, at: Time) {
-        let Some(book) = self.shelf.book(visitor) else { return };
-        let due = book.open_leads().filter(|lead| lead.deadline <= at);
-        let mut due: smallvec::SmallVec<[(Time, LeadId); 2]> = due.map(|lead| (lead.deadline, lead.id)).collect();
-        due.sort_unstable();
-        for (deadline, lead) in due {
-            self.state(Event::LeadClosed { lead, cause: CloseCause::Inactivity, at: deadline, reason: None });
+        let mut before = None;
+        while let Some(due) = self.shelf.book(visitor).and_then(Book::next_due).filter(|due| due.at <= at) {
+            // Whatever is due is behind it afterwards. Nothing must hang on a damaged history, though.
+            if before == Some(due) {
+                return;
+            }
+            before = Some(due);
+            let Due { at, what, lead } = due;
+            match what {
+                DueKind::Deadline => {
+                    self.state(Event::LeadClosed { lead, cause: CloseCause::Inactivity, at, reason: None });
+                }
+                DueKind::Decay => self.step(lead, at),
+            }
         }
     }
 

@@ -5,6 +5,7 @@ mod commands;
 mod identity;
 mod late;
 mod life_cycle;
+mod scoring;
 
 use super::{Refusal, decide};
 use crate::book::Lead;
@@ -12,9 +13,9 @@ use crate::command::{Command, Input};
 use crate::event::Event;
 use crate::identifier::{Identifier, IdentifierKey, IdentifierKind, Identifiers};
 use crate::ids::{InteractionId, LeadId, OrderKey, TenantId, VisitorId};
-use crate::interaction::{Interaction, Sale};
+use crate::interaction::{Details, Interaction, Sale};
 use crate::money::{Currency, Money};
-use crate::policy::{ConversionRule, CountedFrom, CustomerIdMatch, EntryPoint, LeadType, Pick, Policy};
+use crate::policy::{ConversionRule, CountedFrom, CustomerIdMatch, EntryPoint, LeadType, Pick, Policy, Scoring};
 use crate::shelf::Shelf;
 use crate::time::{Period, Time};
 
@@ -73,6 +74,8 @@ fn policy() -> Policy {
             entry_point("support", None, &["tablets"], Pick::MostRecent),
         ],
         channels: vec![entry_point("web", Some("tablets"), &[], Pick::MostRecent)],
+        scoring: Scoring::default(),
+        version: 1,
     };
     policy.checked(None).expect("a policy without faults")
 }
@@ -112,10 +115,13 @@ struct Touch {
     skill: Option<&'static str>,
     action: &'static str,
     sale: Option<Sale>,
+    details: Details<'static>,
+    attributes: &'static [(crate::Name, crate::Scalar)],
 }
 
 fn touch(identifiers: Identifiers) -> Touch {
-    Touch { identifiers, channel: "web", skill: None, action: "page.viewed", sale: None }
+    let details = Details::default();
+    Touch { identifiers, channel: "web", skill: None, action: "page.viewed", sale: None, details, attributes: &[] }
 }
 
 impl Touch {
@@ -175,7 +181,8 @@ impl World {
             skill: touch.skill,
             action: touch.action,
             conversion: touch.sale,
-            attributes: &[],
+            details: touch.details,
+            attributes: touch.attributes,
         };
         let id = InteractionId(self.inputs);
         self.decide(&Input::Interaction(id, interaction)).expect("interactions are never refused")

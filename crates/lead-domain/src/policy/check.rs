@@ -54,6 +54,7 @@ impl Policy {
         self.lead_types.sort_by(|a, b| a.name.cmp(&b.name));
         self.skills.sort_by(|a, b| a.name.cmp(&b.name));
         self.channels.sort_by(|a, b| a.name.cmp(&b.name));
+        self.scoring = self.scoring.compile();
         Ok(self)
     }
 }

@@ -40,6 +40,10 @@ impl Shelf {
             | Event::LeadAssigned { .. }
             | Event::NoteAdded { .. }
             | Event::AttributesSet { .. } => self.change_lead(event),
+            Event::InteractionCounted { .. }
+            | Event::ScoreChanged { .. }
+            | Event::TemperatureChanged { .. }
+            | Event::StageEntered { .. } => self.change_score(event),
         }
     }
 
@@ -48,7 +52,7 @@ impl Shelf {
         self.books.get_mut(&survivor)
     }
 
-    fn lead_mut(&mut self, lead: LeadId) -> Option<&mut Lead> {
+    pub(super) fn lead_mut(&mut self, lead: LeadId) -> Option<&mut Lead> {
         self.book_mut(lead.visitor)?.lead_mut(lead)
     }
 
@@ -147,6 +151,7 @@ impl Shelf {
             interactions: 0,
             customer: *customer,
             score: 0,
+            ledger: None,
             owner: None,
             conversions: Vec::new(),
             version: 1,
@@ -195,7 +200,11 @@ impl Shelf {
             | Event::InteractionOrphaned { .. }
             | Event::InteractionMoved { .. }
             | Event::ConversionRecorded { .. }
-            | Event::ConversionWithdrawn { .. } => {}
+            | Event::ConversionWithdrawn { .. }
+            | Event::InteractionCounted { .. }
+            | Event::ScoreChanged { .. }
+            | Event::TemperatureChanged { .. }
+            | Event::StageEntered { .. } => {}
         }
     }
 
@@ -246,6 +255,7 @@ impl Shelf {
             lead.version = lead.version.saturating_add(1);
             attach(lead, *occurred_at, *to_deadline);
         }
+        self.move_points(*interaction, *from, *to);
         self.note_move(*interaction, *to);
     }
 

@@ -11,7 +11,7 @@ use service::When;
 use crate::cli::{ActArgs, LeadAct, LeadArgs};
 use crate::commands::leads::{money, optional_time};
 use crate::commands::rows::Row;
-use crate::commands::{act, as_of, policy, timeline};
+use crate::commands::{act, as_of, policy, score, timeline};
 use crate::failure::UsageError;
 use crate::output::{line, short_time};
 use crate::remote::{Call, missing};
@@ -27,6 +27,7 @@ pub(crate) fn run(args: &LeadArgs, settings: &Settings) -> anyhow::Result<()> {
             return act::execute(source, ask, shared, settings);
         }
         None if args.timeline => timeline::of_lead(&mut source, args.id, args.limit, settings)?,
+        None if args.score => score::of_lead(&mut source, args, settings)?,
         None => {
             let is_past = when != When::default();
             let lead =
@@ -76,6 +77,8 @@ fn print(lead: &LeadRow) -> anyhow::Result<()> {
         ("channel", text(&lead.channel)),
         ("skill", text(&lead.skill)),
         ("campaign", lead.campaign.as_ref().map(|campaign| text(&campaign.name)).unwrap_or_default()),
+        ("score", score_of(lead)),
+        ("stage", text(&lead.stage)),
         ("value", lead.sale_value.map(money).unwrap_or_default()),
         ("units", if lead.rgus == 0 { String::new() } else { lead.rgus.to_string() }),
         ("last product", lead.last_product.as_ref().map(|product| text(&product.name)).unwrap_or_default()),
@@ -92,6 +95,16 @@ fn print(lead: &LeadRow) -> anyhow::Result<()> {
         line(format_args!("note               {}: {}", short_time(note.at), note.text))?;
     }
     Ok(())
+}
+
+/// Points with how warm they make a lead; nothing where there are none.
+fn score_of(lead: &LeadRow) -> String {
+    let listing::ScoreRow { total, fit, engagement, .. } = lead.score;
+    if (total, fit, engagement) == (0, 0, 0) {
+        return String::new();
+    }
+    let temperature = lead.temperature.clone().unwrap_or_default();
+    format!("{total} (fit {fit}, engagement {engagement}), {temperature}")
 }
 
 /// What is asked of a lead.

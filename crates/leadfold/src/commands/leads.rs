@@ -88,7 +88,22 @@ fn print(rows: Vec<Vec<String>>, count: Option<u64>) -> anyhow::Result<()> {
     if rows.is_empty() {
         line("no leads")?;
     } else {
-        table(&["LEAD", "TYPE", "STATUS", "OPENED", "LAST INTERACTION", "NO.", "VALUE", "CHANNEL", "CONTACT"], rows)?;
+        table(
+            &[
+                "LEAD",
+                "TYPE",
+                "STATUS",
+                "OPENED",
+                "LAST INTERACTION",
+                "NO.",
+                "SCORE",
+                "STAGE",
+                "VALUE",
+                "CHANNEL",
+                "CONTACT",
+            ],
+            rows,
+        )?;
     }
     count.map_or(Ok(()), |count| line(format_args!("{count} leads match")))
 }
@@ -160,6 +175,8 @@ pub(crate) fn row(lead: &LeadRow) -> Vec<String> {
         short_time(lead.opened_at),
         short_time(lead.last_interaction_at),
         lead.interactions.to_string(),
+        if lead.score.total == 0 { String::new() } else { lead.score.total.to_string() },
+        lead.stage.clone().unwrap_or_default(),
         lead.sale_value.map(money).unwrap_or_default(),
         lead.channel.clone().unwrap_or_default(),
         known.into_iter().flatten().next().cloned().unwrap_or_default(),

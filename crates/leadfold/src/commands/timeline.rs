@@ -149,6 +149,12 @@ fn sentence(event: &Value) -> String {
         "interaction_moved" => {
             format!("{} moved from {} to {}", of("interaction_id"), of("from_lead_id"), of("to_lead_id"))
         }
+        "score_changed" => {
+            let points = event.get("score").map_or(0, |score| score.get("total").and_then(Value::as_i64).unwrap_or(0));
+            format!("score of {}: {points} ({})", of("lead_id"), of("because"))
+        }
+        "temperature_changed" => format!("{} is {} now, {} before", of("lead_id"), of("to"), of("from")),
+        "stage_entered" => format!("{} entered stage {}", of("lead_id"), of("stage")),
         other => of_identity(other, event),
     }
 }

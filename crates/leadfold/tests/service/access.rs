@@ -51,6 +51,7 @@ fn routes() -> Vec<Route> {
         audit("/v1/quarantine", Kind::Nothing, 200),
         read("/v1/leads/{id}", Kind::Lead, 404),
         read("/v1/leads/{id}/timeline", Kind::Lead, 404),
+        read("/v1/leads/{id}/score", Kind::Lead, 404),
         read("/v1/visitors/{id}", Kind::Visitor, 404),
         read("/v1/visitors/{id}/timeline", Kind::Visitor, 404),
         audit("/v1/quarantine/{id}", Kind::Quarantined, 404),

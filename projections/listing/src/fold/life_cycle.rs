@@ -1,7 +1,7 @@
 //! Events about leads and orphans.
 
 use lead_domain::event::{AttachReason, OrphanReason};
-use lead_domain::{CloseCause, Event, IdentifierKey, InteractionId, LeadId, Time, VisitorId};
+use lead_domain::{CloseCause, Event, IdentifierKey, InteractionId, LeadId, Score, Time, VisitorId};
 use projector::{FoldError, Park};
 
 use super::Setting;
@@ -129,6 +129,11 @@ impl Listing {
                     lead.attributes.learn(attribute, recorded_at.as_millis());
                 }
             }
+            Event::ScoreChanged { score, .. } => {
+                lead.score = (*score != Score::default()).then(|| Box::new(score.clone()))
+            }
+            Event::TemperatureChanged { to, .. } => lead.temperature = *to,
+            Event::StageEntered { stage, .. } => lead.stage = Some(stage.clone()),
             Event::VisitorCreated { .. }
             | Event::IdentifierLearned { .. }
             | Event::IdentifierMoved { .. }
@@ -141,6 +146,7 @@ impl Listing {
             | Event::InteractionAttached { .. }
             | Event::InteractionOrphaned { .. }
             | Event::InteractionMoved { .. }
+            | Event::InteractionCounted { .. }
             | Event::ConversionRepeated { .. } => {}
         }
         let (tenant, after) = (lead.tenant, lead.cause());

@@ -1,9 +1,10 @@
 //! The leads table.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use event_log::LogPosition;
-use lead_domain::{CloseCause, LeadId, Name, Time, VisitorId};
+use lead_domain::{CloseCause, LeadId, Name, Score, Temperature, Time, VisitorId};
 use rusqlite::{Connection, OptionalExtension, Row, ToSql};
 
 use crate::rows::{Columns, RowError, closed, device_of, device_row, millis, opened, product_of, product_row};
@@ -23,7 +24,7 @@ enum Written {
 }
 
 /// The columns that the fold writes, in the order of their parameters; the id is the parameter behind them.
-const COLUMNS: [(&str, Written); 32] = [
+const COLUMNS: [(&str, Written); 38] = [
     ("tenant", Written::Once),
     ("visitor", Written::Indexed),
     ("lead_type", Written::Always),
@@ -42,6 +43,12 @@ const COLUMNS: [(&str, Written); 32] = [
     ("campaign_source", Written::Always),
     ("campaign_medium", Written::Always),
     ("owner", Written::Always),
+    ("stage", Written::Always),
+    ("temperature", Written::Always),
+    ("score", Written::Always),
+    ("fit", Written::Always),
+    ("engagement", Written::Always),
+    ("score_by_category", Written::Always),
     ("sale_value", Written::Always),
     ("sale_currency", Written::Always),
     ("sale_sums", Written::Always),
@@ -92,7 +99,9 @@ pub(crate) fn write(connection: &Connection, lead: &LeadState, is_stored: bool) 
     let notes: Vec<(i64, &str)> = lead.notes.iter().map(|note| (note.at, note.value.as_str())).collect();
     let device = lead.device.as_ref().map(|dated| (closed(&device_row(&dated.value)), dated.at)).unzip();
     let product = lead.last_product.as_ref().map(|dated| (closed(&product_row(&dated.value)), dated.at)).unzip();
-    let parameters: [&dyn ToSql; 32] = [
+    let score = lead.score.as_deref();
+    let by_category = score.filter(|score| !score.by_category.is_empty()).and_then(categories_row);
+    let parameters: [&dyn ToSql; 38] = [
         &lead.tenant,
         &lead.visitor.0.cast_signed(),
         &lead.lead_type.as_str(),
@@ -111,6 +120,12 @@ pub(crate) fn write(connection: &Connection, lead: &LeadState, is_stored: bool) 
         &lead.campaign_source.as_deref(),
         &lead.campaign_medium.as_deref(),
         &lead.owner.as_deref(),
+        &lead.stage.as_deref(),
+        &lead.temperature.code(),
+        &lead.total(),
+        &score.map_or(0, |score| score.fit),
+        &score.map_or(0, |score| score.engagement),
+        &by_category,
         &value.map(|value| value.amount),
         &value.as_ref().map(|value| value.currency.code()),
         &lead.sales.sums_to_json(),
@@ -156,6 +171,9 @@ fn read_state(row: &Row<'_>) -> Result<LeadState, RowError> {
     lead.campaign_source = columns.name()?;
     lead.campaign_medium = columns.name()?;
     lead.owner = columns.name()?;
+    lead.stage = columns.name()?;
+    lead.temperature = temperature_of(&columns.next::<String>()?)?;
+    lead.score = read_score(columns)?;
     let (_, _): (Option<i64>, Option<String>) = (columns.next()?, columns.next()?);
     if let Some(json) = columns.next::<Option<String>>()? {
         lead.sales.sums = Sales::sums_from_json(&json).ok_or(RowError::Damaged)?;
@@ -177,6 +195,25 @@ fn read_closing(cause: Option<String>, reason: Option<Name>, at: Option<i64>) ->
     let cause = ALL_CAUSES.into_iter().find(|cause| cause.code() == code).ok_or(RowError::Damaged)?;
     let at = Time::from_millis(at.ok_or(RowError::Damaged)?);
     Ok(Some(Closing { cause, at, reason }))
+}
+
+fn temperature_of(code: &str) -> Result<Temperature, RowError> {
+    let all = [Temperature::Cold, Temperature::Warm, Temperature::Hot];
+    all.into_iter().find(|temperature| temperature.code() == code).ok_or(RowError::Damaged)
+}
+
+/// Points by category as a document: an object, as it is shown.
+fn categories_row(score: &Score) -> Option<String> {
+    let points: BTreeMap<&str, i32> = score.by_category.iter().map(|(name, points)| (name.as_str(), *points)).collect();
+    closed(&points)
+}
+
+fn read_score(columns: &mut Columns<'_>) -> Result<Option<Box<Score>>, RowError> {
+    let (total, fit, engagement) = (columns.next()?, columns.next()?, columns.next()?);
+    let by_category: Option<BTreeMap<String, i32>> = columns.document()?;
+    let by_category = by_category.into_iter().flatten().map(|(name, points)| (Name::from(name), points)).collect();
+    let score = Score { total, fit, engagement, by_category };
+    Ok((score != Score::default()).then(|| Box::new(score)))
 }
 
 /// A document and the time beside it.

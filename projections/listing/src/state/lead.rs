@@ -1,7 +1,8 @@
 //! One lead's row, and how events change it. Agrees with the decider's own fold about everything that both know.
 
 use event_log::LogPosition;
-use lead_domain::{CloseCause, Currency, LeadId, Money, Name, Time, VisitorId};
+use lead_domain::policy::condition::SEALED_MARK;
+use lead_domain::{CloseCause, Currency, LeadId, Money, Name, Score, Temperature, Time, VisitorId};
 use proto_events::stored::{Attribute, Campaign, Device, Product};
 use serde_json::Value as Json;
 
@@ -36,6 +37,10 @@ pub(crate) struct LeadState {
     pub(crate) campaign_medium: Option<Name>,
     /// The operator's account name.
     pub(crate) owner: Option<Name>,
+    pub(crate) stage: Option<Name>,
+    pub(crate) temperature: Temperature,
+    /// `None` for no points at all.
+    pub(crate) score: Option<Box<Score>>,
     pub(crate) sales: Sales,
     /// Of the latest interaction that tells.
     pub(crate) device: Option<Box<Dated<Device>>>,
@@ -113,6 +118,9 @@ impl LeadState {
             campaign_source: None,
             campaign_medium: None,
             owner: None,
+            stage: None,
+            temperature: Temperature::default(),
+            score: None,
             sales: Sales::default(),
             device: None,
             last_product: None,
@@ -169,9 +177,16 @@ impl LeadState {
         if let Some(product) = touch.product {
             learn_boxed(&mut self.last_product, product, at);
         }
-        for attribute in touch.attributes.iter().chain(touch.sealed_attributes) {
+        // Answers for a policy's conditions say nothing to people.
+        let sent = touch.attributes.iter().filter(|attribute| !attribute.name.as_str().starts_with(SEALED_MARK));
+        for attribute in sent.chain(touch.sealed_attributes) {
             self.attributes.learn(attribute, at);
         }
+    }
+
+    /// All its points.
+    pub(crate) fn total(&self) -> i32 {
+        self.score.as_ref().map_or(0, |score| score.total)
     }
 
     /// How it ended; `None` while it is open.

@@ -1,7 +1,7 @@
 //! The tables and indexes of model version 3. A change of anything here is a new version.
 
 /// The version of the model; part of the file's name.
-pub(crate) const MODEL_VERSION: u32 = 3;
+pub(crate) const MODEL_VERSION: u32 = 4;
 
 /// The tables. Times are milliseconds since the epoch; `leads.id` is `visitor << 20 | ordinal`, orphans have the position
 /// of their record. Dated values stand as JSON beside their time: see the states that are stored here. `lead_counts` has an

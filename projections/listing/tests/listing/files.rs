@@ -8,7 +8,7 @@ use listing::{Listing, ListingError, ListingReader};
 use crate::world::{ACME, World, found, touch};
 
 fn file_of(world: &World) -> PathBuf {
-    world.folder.path().join("projections/listing-v3.sqlite")
+    world.folder.path().join("projections/listing-v4.sqlite")
 }
 
 fn some_world() -> World {
@@ -102,12 +102,18 @@ fn what_earlier_versions_left_is_removed_and_the_model_is_built_from_the_log() {
     world.happens(touch(1).cookie("a"));
     let folder = world.folder.path().join("projections");
     fs::create_dir_all(&folder).unwrap();
-    let earlier = ["listing-v1.sqlite", "listing-v1.sqlite-wal", "listing-v2.sqlite", "listing-v2.building.sqlite"];
+    let earlier = [
+        "listing-v1.sqlite",
+        "listing-v1.sqlite-wal",
+        "listing-v2.sqlite",
+        "listing-v2.building.sqlite",
+        "listing-v3.sqlite",
+    ];
     for name in earlier {
         fs::write(folder.join(name), b"of an earlier version").unwrap();
     }
     assert_eq!(found(&world.followed(), &[]), ["V1-1"]);
     let names = fs::read_dir(&folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
-    let left: Vec<String> = names.filter(|name| !name.starts_with("listing-v3.sqlite")).collect();
+    let left: Vec<String> = names.filter(|name| !name.starts_with("listing-v4.sqlite")).collect();
     assert_eq!(left, Vec::<String>::new());
 }

@@ -100,6 +100,7 @@ fn a_conversion_rule_may_ask_for_an_attribute() {
             skill: None,
             action: "form.submitted",
             conversion: None,
+            details: crate::interaction::Details::default(),
             attributes,
         };
         world.decide(&Input::Interaction(InteractionId(id), interaction)).expect("never refused");

@@ -91,7 +91,7 @@ fn a_settled_suspicion_is_shown_as_settled_on_both_sides_and_leaves_the_list() {
 fn a_lead_opened_by_hand_takes_what_comes_next() {
     let folder = small_shop();
     let answer = folder.json_one(["visitor", "V3", "open", "phones"]);
-    assert_eq!(events(&answer), ["lead_opened"]);
+    assert_eq!(events(&answer), ["lead_opened", "stage_entered"]);
     let opened = lead(&folder, "V3-2");
     assert_eq!((&opened["interactions"], &opened["channel"]), (&json!(0), &Value::Null));
     assert_eq!((&opened["opened_at"], &opened["deadline"]), (&json!(hour(7)), &json!(hour(7 + 240))));

@@ -11,7 +11,7 @@ use crate::support::{Folder, shop_policy};
 const ACTS: &[&[&str]] = &[
     &["lead", "V1-1", "assign", "piet"],
     &["lead", "V1-1", "assign"],
-    &["lead", "V1-1", "note", "call back on \"Tuesday\" — früh", "--if-version", "5"],
+    &["lead", "V1-1", "note", "call back on \"Tuesday\" — früh", "--if-version", "8"],
     &["lead", "V1-1", "set", "plan=pro", "seats=3", "vip=true", "from=a=b"],
     &["lead", "V1-1", "type", "tablets"],
     &["lead", "V1-1", "close", "--reason", "not_interested", "--note", "bought elsewhere"],
@@ -63,7 +63,7 @@ fn what_must_not_be_is_refused_through_a_service_in_the_same_words() {
         assert_eq!(run.failed(1), format!("error: {sentence}"), "{args:?}");
     }
     let stale = service.run(["lead", "V1-1", "note", "x", "--if-version", "1"]);
-    assert_eq!(stale.failed(1), "error: lead V1-1 is at version 3, not 1; read it again and decide anew");
+    assert_eq!(stale.failed(1), "error: lead V1-1 is at version 6, not 1; read it again and decide anew");
     service.stop();
     folder.picture().assert_same(&before);
 }

@@ -28,6 +28,8 @@ const READERS: &[&[&str]] = &[
     &["lead", "V1-1"],
     &["lead", "V1-1", "--timeline"],
     &["lead", "V1-1", "--timeline", "--limit", "2"],
+    &["lead", "V1-1", "--score"],
+    &["lead", "V1-1", "--score", "--as-of", "2030-01-01T00:00:00Z"],
     &["visitor", "V1"],
     &["visitor", "V1", "--timeline", "--limit", "100000"],
     &["orphans", "--limit", "100000"],
@@ -91,6 +93,7 @@ fn what_is_wrong_or_not_there_is_told_in_the_same_words() {
     let cases: &[&[&str]] = &[
         &["lead", "V9-1"],
         &["lead", "V9-1", "--timeline"],
+        &["lead", "V9-1", "--score"],
         &["visitor", "V9"],
         &["visitor", "V9", "--timeline"],
         &["quarantine", "2"],

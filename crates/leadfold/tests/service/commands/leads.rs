@@ -102,7 +102,7 @@ fn a_lead_is_opened_by_hand_for_a_visitor_only() {
     let visitor = client.record(&Event::page("one", "device").json()).visitor;
     let answer = client.post("/v1/leads", &json!({ "visitor_id": visitor, "lead_type": "tablets" }));
     let opened = answer.ok(201);
-    assert_eq!(words(&opened), ["lead_opened"]);
+    assert_eq!(words(&opened), ["lead_opened", "stage_entered"]);
     assert_eq!((&opened["lead"]["lead_type"], &opened["lead"]["status"]), (&json!("tablets"), &json!("open")));
     assert_eq!(client.get(&format!("/v1/leads/{visitor}-2")).ok(200), opened["lead"]);
     client.post("/v1/leads", &json!({ "visitor_id": "V999", "lead_type": "tablets" })).problem(404, "not-found");

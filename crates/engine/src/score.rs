@@ -1,0 +1,294 @@
+//! A lead's score ledger, read from the log: every row there ever was, what it counts for at a time, and why a rule did
+//! or did not fire. Decides nothing; the sums are the domain's own.
+
+use std::collections::BTreeMap;
+
+use event_log::LogPosition;
+use lead_domain::book::Status;
+use lead_domain::policy::Scoring;
+use lead_domain::policy::scoring::{Before, ScoringRule, Verdict};
+use lead_domain::score::{Share, shares, sum};
+use lead_domain::{Event, InteractionId, LeadId, Ledger, Name, Score, ScoreRow, Shelf, Temperature, TenantId, Time};
+use proto_events::policy_document;
+use proto_events::stored::InputFacts;
+
+use crate::engine::Engine;
+use crate::error::EngineError;
+use crate::options::Parts;
+use crate::timeline::{TimelineEntry, TimelineQuery};
+
+/// The most interactions that an answer about a rule tells one by one, the latest ones.
+const TOLD_MAX: usize = 100;
+
+/// What is asked of a ledger.
+#[derive(Clone, Debug)]
+pub struct ScoreQuery {
+    /// Whose lead it is.
+    pub tenant: TenantId,
+    /// Which lead.
+    pub lead: LeadId,
+    /// When; the time at which the score stands, where absent.
+    pub as_of: Option<Time>,
+    /// The rule to tell about.
+    pub why: Option<Name>,
+}
+
+/// The rules that were in force from a position on.
+#[derive(Clone, Debug)]
+pub struct RulesInForce {
+    /// The record that put them in force.
+    pub position: LogPosition,
+    /// Which version of the policy.
+    pub version: u32,
+    /// The rules.
+    pub scoring: Scoring,
+}
+
+/// A ledger at a time.
+#[derive(Clone, Debug)]
+pub struct ScoreAccount {
+    /// When.
+    pub at: Time,
+    /// The sums.
+    pub score: Score,
+    /// Every row up to then with what it counts for, in order of time.
+    pub rows: Vec<(ScoreRow, Share)>,
+    /// The policy version whose caps count; 0 where no points were ever given.
+    pub policy_version: u32,
+    /// How warm the lead is now.
+    pub temperature: Temperature,
+    /// The stage that it is in now, and since when.
+    pub stage: Option<(Name, Time)>,
+    /// When points next lapse by a step.
+    pub next_step: Option<Time>,
+    /// What was asked about a rule; `None` when nothing was asked, or there is no such rule.
+    pub why: Option<RuleAccount>,
+}
+
+/// What a rule did about a lead.
+#[derive(Clone, Debug)]
+pub struct RuleAccount {
+    /// The rule's name.
+    pub rule: Name,
+    /// How many of the lead's interactions it gave points for.
+    pub fired: u32,
+    /// How many had an action that it does not ask about.
+    pub other_actions: u32,
+    /// The other interactions, the latest first; at most a hundred.
+    pub told: Vec<RuleVerdict>,
+}
+
+/// What a rule did about an interaction.
+#[derive(Clone, Debug)]
+pub struct RuleVerdict {
+    /// Which.
+    pub interaction: InteractionId,
+    /// When it happened.
+    pub at: Time,
+    /// A stable word: `fired`, `condition`, `too_few`, `too_little`, `limit`, `not_in_force`, `ledger_full`.
+    pub verdict: &'static str,
+    /// What was missing, for people; empty when it fired.
+    pub detail: String,
+}
+
+impl Engine {
+    /// All versions of a tenant's scoring rules, oldest first.
+    ///
+    /// # Errors
+    /// When the tables fail.
+    pub fn scoring_history(&self, tenant: TenantId) -> Result<Vec<RulesInForce>, EngineError> {
+        let last = self.registry.get(tenant).map_or(0, |tenant| tenant.version);
+        let mut history = Vec::new();
+        for version in 1..=last {
+            let Some(stored) = self.policy_version(tenant, version)? else { continue };
+            let document = policy_document::read(&stored.document, None);
+            let document = document.map_err(|faults| EngineError::Policy { faults })?;
+            history.push(RulesInForce { position: stored.position, version, scoring: document.policy.scoring });
+        }
+        Ok(history)
+    }
+
+    /// A lead's ledger. `None` where there is no such lead.
+    ///
+    /// # Errors
+    /// When the log, the tables or the keys fail.
+    pub fn score(&mut self, query: &ScoreQuery) -> Result<Option<ScoreAccount>, EngineError> {
+        if !self.book(query.tenant, query.lead.visitor).is_ok_and(|book| book.lead(query.lead).is_some()) {
+            return Ok(None);
+        }
+        self.flush()?;
+        let history = self.scoring_history(query.tenant)?;
+        let heads = self.stream_heads(query.lead.visitor)?;
+        self.parts.score(heads, query, &history)
+    }
+}
+
+impl Parts {
+    /// A lead's ledger, from the streams that end at `heads`. `None` where they don't know the lead.
+    ///
+    /// # Errors
+    /// When the log or the keys fail.
+    pub fn score(
+        &self,
+        heads: Vec<LogPosition>,
+        query: &ScoreQuery,
+        history: &[RulesInForce],
+    ) -> Result<Option<ScoreAccount>, EngineError> {
+        let all = TimelineQuery { visitor: query.lead.visitor, lead: None, limit: usize::MAX, before: None };
+        let mut entries = self.timeline(heads, &all)?;
+        entries.reverse();
+        let rule = query.why.as_ref().and_then(|name| {
+            let rules = &history.last()?.scoring.rules;
+            rules.iter().find(|rule| rule.name == *name)
+        });
+        let mut reading = Reading::new(query, rule);
+        for entry in &entries {
+            reading.take(entry);
+        }
+        Ok(reading.finish(history))
+    }
+}
+
+/// A walk along a visitor's records.
+struct Reading<'a> {
+    query: &'a ScoreQuery,
+    rule: Option<&'a ScoringRule>,
+    shelf: Shelf,
+    /// Every row that was ever entered, by lead.
+    rows: BTreeMap<LeadId, Vec<ScoreRow>>,
+    /// The records of the lead's scores, and when each stood.
+    stood: Vec<(LogPosition, Time)>,
+    account: RuleAccount,
+}
+
+impl<'a> Reading<'a> {
+    fn new(query: &'a ScoreQuery, rule: Option<&'a ScoringRule>) -> Self {
+        let rule_name = rule.map(|rule| rule.name.clone()).unwrap_or_default();
+        Self {
+            query,
+            rule,
+            shelf: Shelf::default(),
+            rows: BTreeMap::new(),
+            stood: Vec::new(),
+            account: RuleAccount { rule: rule_name, fired: 0, other_actions: 0, told: Vec::new() },
+        }
+    }
+
+    fn take(&mut self, entry: &TimelineEntry) {
+        let before: Vec<ScoreRow> = self.ledger().map(|ledger| ledger.rows.clone()).unwrap_or_default();
+        for event in &entry.facts.events {
+            self.shelf.evolve(self.query.tenant, event);
+            self.take_event(entry.header.position, event);
+        }
+        if let Some(rule) = self.rule {
+            self.judge(rule, entry, &before);
+        }
+    }
+
+    fn ledger(&self) -> Option<&Ledger> {
+        let lead = self.shelf.book(self.query.lead.visitor)?.lead(self.query.lead)?;
+        lead.ledger.as_deref()
+    }
+
+    fn take_event(&mut self, position: LogPosition, event: &Event) {
+        if let Event::ScoreChanged { lead, at, because, rows, .. } = event {
+            let known = self.rows.entry(*lead).or_default();
+            if *because == lead_domain::event::ScoreReason::Rescored {
+                known.clear();
+            }
+            known.extend(rows.iter().cloned());
+            if *lead == self.query.lead {
+                self.stood.push((position, *at));
+            }
+        }
+        if let Event::InteractionMoved { interaction, from, to, .. } = event {
+            let taken = self.rows.entry(*from).or_default();
+            let taken: Vec<ScoreRow> = taken.extract_if(.., |row| row.interaction == *interaction).collect();
+            self.rows.entry(*to).or_default().extend(taken);
+        }
+    }
+
+    /// Tells what the rule did about an interaction of the lead.
+    fn judge(&mut self, rule: &ScoringRule, entry: &TimelineEntry, before: &[ScoreRow]) {
+        let InputFacts::Interaction(facts) = &entry.facts.input else { return };
+        let taken = entry.facts.events.iter().find_map(|event| {
+            let Event::InteractionAttached { lead, interaction, .. } = event else { return None };
+            (*lead == self.query.lead).then_some(*interaction)
+        });
+        let Some(interaction) = taken else { return };
+        let at = Time::from_millis(entry.header.occurred_at);
+        let mut attributes = Vec::new();
+        let asked = facts.as_decided(at, &mut attributes);
+        if !rule.when.fits_action(asked.action) {
+            self.account.other_actions = self.account.other_actions.saturating_add(1);
+            return;
+        }
+        let fired = entry.facts.events.iter().any(|event| {
+            let Event::ScoreChanged { lead, rows, .. } = event else { return false };
+            *lead == self.query.lead && rows.iter().any(|row| row.rule == rule.name)
+        });
+        let (verdict, detail) = if fired {
+            self.account.fired = self.account.fired.saturating_add(1);
+            ("fired", String::new())
+        } else {
+            let leads = self.shelf.book(self.query.lead.visitor).into_iter().flat_map(|book| &book.leads);
+            let counted = leads.filter_map(|lead| lead.ledger.as_ref()).flat_map(|ledger| &ledger.counted);
+            let (counted, spent) = rule.lately(counted, at);
+            told(rule.verdict(&asked, Before { rows: before, counted, spent }), before.len())
+        };
+        self.account.told.push(RuleVerdict { interaction, at, verdict, detail });
+    }
+
+    fn finish(mut self, history: &[RulesInForce]) -> Option<ScoreAccount> {
+        let lead = self.shelf.book(self.query.lead.visitor)?.lead(self.query.lead)?.clone();
+        let ledger = lead.ledger.as_deref().cloned().unwrap_or_default();
+        let end = match lead.status {
+            Status::Open => None,
+            Status::Closed { at, .. } => Some(at),
+        };
+        let standing = if lead.ledger.is_some() { ledger.at } else { lead.last_interaction_at };
+        let at = self.query.as_of.map_or(standing, |asked| end.map_or(asked, |end| asked.min(end.max(standing))));
+        let mut rows = self.rows.remove(&lead.id).unwrap_or_default();
+        rows.retain(|row| row.at <= at);
+        rows.sort_by(|a, b| a.place().cmp(&b.place()));
+        let last = self.stood.iter().rev().find(|(_, stood)| *stood <= at).map(|(position, _)| *position);
+        let rules = last.and_then(|last| history.iter().rev().find(|rules| rules.position < last));
+        let none = Scoring::default();
+        let scoring = rules.map_or(&none, |rules| &rules.scoring);
+        let counted = shares(&rows, at, scoring.total, |group| scoring.bounds_of(group));
+        let score = sum(&rows, &counted);
+        let next_step = rows.iter().filter_map(|row| row.next_change(at)).min();
+        let mut why = self.account;
+        why.told.reverse();
+        why.told.truncate(TOLD_MAX);
+        Some(ScoreAccount {
+            at,
+            score,
+            rows: rows.into_iter().zip(counted).collect(),
+            policy_version: rules.map_or(0, |rules| rules.version),
+            temperature: ledger.temperature,
+            stage: ledger.stage,
+            next_step: next_step.filter(|_| end.is_none()),
+            why: self.rule.map(|_| why),
+        })
+    }
+}
+
+/// Why a rule did not fire, in a word and for people.
+fn told(verdict: Verdict<'_>, rows: usize) -> (&'static str, String) {
+    use lead_domain::policy::condition::Missed;
+    match verdict {
+        Verdict::Fires if rows >= lead_domain::score::ROWS_MAX => {
+            ("ledger_full", format!("the ledger has {rows} rows, the most there may be"))
+        }
+        Verdict::Fires => ("not_in_force", "the rule was another one, or none, at that time".to_owned()),
+        Verdict::Missed(Missed::Action) => ("condition", "the action is another one".to_owned()),
+        Verdict::Missed(Missed::Attribute(name)) => {
+            ("condition", format!("attribute \"{name}\" has another value or is absent"))
+        }
+        Verdict::Missed(Missed::Key(key)) => ("condition", format!("\"{key}\" does not hold")),
+        Verdict::TooFew { found, needed } => ("too_few", format!("{found} of {needed} in the window")),
+        Verdict::TooLittle { found, needed } => ("too_little", format!("{found} of {needed} spent in the window")),
+        Verdict::Limited => ("limit", "it has counted as often as its limit allows".to_owned()),
+    }
+}

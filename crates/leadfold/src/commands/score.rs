@@ -1,0 +1,128 @@
+//! A lead's score ledger for people and programs.
+
+use engine::ScoreQuery;
+use lead_domain::{LeadId, Name};
+use serde_json::Value;
+
+use crate::cli::LeadArgs;
+use crate::commands::lead;
+use crate::commands::rows::Row;
+use crate::failure::UsageError;
+use crate::output::{line, rfc3339, shown_time, table};
+use crate::remote::{Call, missing};
+use crate::settings::Settings;
+use crate::source::Source;
+
+/// Prints the ledger of a lead.
+pub(crate) fn of_lead(source: &mut Source, args: &LeadArgs, settings: &Settings) -> anyhow::Result<()> {
+    let row = find(source, args)?;
+    if settings.json {
+        return row.print_json();
+    }
+    print(&row.into_inner()?)
+}
+
+fn find(source: &mut Source, args: &LeadArgs) -> anyhow::Result<Row<Value>> {
+    let id = args.id;
+    match source {
+        Source::Folder(folder) => {
+            let tenant = folder.tenant()?;
+            let query = ScoreQuery { tenant, lead: id, as_of: args.as_of, why: args.why.as_deref().map(Name::from) };
+            let account = folder.engine.score(&query)?.ok_or_else(|| lead::unknown(id))?;
+            if let (Some(rule), None) = (&args.why, &account.why) {
+                return Err(unknown_rule(rule));
+            }
+            Ok(Row::sent(serde_json::value::to_raw_value(&http_api::score_ledger(id, &account))?))
+        }
+        Source::Server(server) => {
+            let mut call = Call::get(format!("/v1/leads/{id}/score"));
+            if let Some(as_of) = args.as_of {
+                call = call.query("as_of", rfc3339(as_of));
+            }
+            if let Some(rule) = &args.why {
+                call = call.query("why", rule);
+            }
+            let answer = server.listed(call).map_err(|error| missing(error, || lead::unknown(id)))?;
+            Row::only(&answer.body)
+        }
+    }
+}
+
+fn unknown_rule(rule: &str) -> anyhow::Error {
+    UsageError(format!("--why must be the name of a rule of the policy in force; there is none named \"{rule}\""))
+        .into()
+}
+
+fn text<'a>(object: &'a Value, field: &str) -> &'a str {
+    object.get(field).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn number(object: &Value, field: &str) -> i64 {
+    object.get(field).and_then(Value::as_i64).unwrap_or_default()
+}
+
+fn time(object: &Value, field: &str) -> String {
+    let text = text(object, field);
+    if text.is_empty() { String::new() } else { shown_time(text) }
+}
+
+fn list<'a>(object: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> {
+    object.get(field).and_then(Value::as_array).into_iter().flatten()
+}
+
+fn print(ledger: &Value) -> anyhow::Result<()> {
+    let lead: LeadId = text(ledger, "lead_id").parse().unwrap_or_default();
+    line(format_args!(
+        "{lead} has {} points at {}: fit {}, engagement {}; {}",
+        number(ledger, "total"),
+        time(ledger, "at"),
+        number(ledger, "fit"),
+        number(ledger, "engagement"),
+        text(ledger, "temperature"),
+    ))?;
+    for (category, points) in ledger.get("by_category").and_then(Value::as_object).into_iter().flatten() {
+        line(format_args!("for {category}: {points}"))?;
+    }
+    if !text(ledger, "stage").is_empty() {
+        line(format_args!("in stage {} since {}", text(ledger, "stage"), time(ledger, "stage_since")))?;
+    }
+    let rows: Vec<Vec<String>> = list(ledger, "rows").map(row).collect();
+    if rows.is_empty() {
+        line("no rule gave points")?;
+    } else {
+        table(&["AT", "RULE", "GROUP", "POINTS", "NOW", "CUT BY", "LAPSES", "INTERACTION"], rows)?;
+    }
+    if !text(ledger, "next_step_at").is_empty() {
+        line(format_args!("points next lapse at {}", time(ledger, "next_step_at")))?;
+    }
+    ledger.get("why").map_or(Ok(()), print_why)
+}
+
+fn row(row: &Value) -> Vec<String> {
+    vec![
+        time(row, "at"),
+        text(row, "rule").to_owned(),
+        text(row, "group").to_owned(),
+        number(row, "points").to_string(),
+        number(row, "points_now").to_string(),
+        text(row, "cut_by").to_owned(),
+        time(row, "lapses_at"),
+        text(row, "interaction_id").to_owned(),
+    ]
+}
+
+fn print_why(why: &Value) -> anyhow::Result<()> {
+    line(format_args!(
+        "rule \"{}\" gave points {} time(s); {} interaction(s) had another action",
+        text(why, "rule"),
+        number(why, "fired"),
+        number(why, "other_actions")
+    ))?;
+    for told in list(why, "interactions") {
+        let detail = text(told, "detail");
+        let detail = if detail.is_empty() { String::new() } else { format!(": {detail}") };
+        let (at, id, verdict) = (time(told, "at"), text(told, "interaction_id"), text(told, "verdict"));
+        line(format_args!("  {at}  {id}  {}{detail}", verdict.replace('_', " ")))?;
+    }
+    Ok(())
+}
