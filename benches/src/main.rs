@@ -11,6 +11,7 @@ mod import;
 mod latency;
 mod page;
 mod running;
+mod scoring;
 
 use std::path::{Path, PathBuf};
 
@@ -51,6 +52,8 @@ enum What {
     Http,
     /// How long it takes from an interaction to the listing.
     Latency,
+    /// What scoring costs an import: without rules, with the policy's own, with a hundred.
+    Scoring,
     /// How long a page of the listing takes, at rest and under load.
     Page,
 }
@@ -66,6 +69,7 @@ fn main() -> anyhow::Result<()> {
         What::Feed => feed::measure(&args, &traffic),
         What::Http => http::measure(&args, &traffic),
         What::Latency => latency::measure(&args, &traffic),
+        What::Scoring => scoring::measure(&args, &traffic, folder.path()),
         What::Page => page::measure(&args, &traffic),
     }
 }

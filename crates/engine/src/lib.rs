@@ -24,6 +24,7 @@ mod writer;
 mod recovery;
 
 mod audit;
+mod drafts;
 mod once;
 mod operator;
 mod policies;
@@ -38,6 +39,7 @@ mod tests;
 pub use crate::batch::{FreshBatch, FreshParts, FreshRecord};
 pub use crate::engine::{Counts, Engine, Outcome};
 pub use audit::{Change, Decision, Difference, Figures, Replay, ReplayOptions, WhatIf, WhatIfOptions, replay, what_if};
+pub use drafts::Preview;
 pub use error::EngineError;
 pub use operator::{Answer, Origin, Request};
 pub use options::{Clock, EngineOptions, Parts};

@@ -14,6 +14,8 @@ use proto_events::text::Text;
 use rustc_hash::FxHashMap;
 use thiserror::Error;
 
+pub use sealed::answer_sealed;
+
 use crate::device::Devices;
 use crate::entry::{Entry, RejectedEntry};
 use crate::hashing::Hasher;

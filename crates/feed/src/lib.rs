@@ -35,7 +35,7 @@ mod device;
 
 mod bounded_cache;
 
-pub use decoder::{ClockCorrection, InteractionDecoder, NoTenant, Origin, TenantRules};
+pub use decoder::{ClockCorrection, InteractionDecoder, NoTenant, Origin, TenantRules, answer_sealed};
 pub use entry::{Entry, InteractionEntry, RejectedEntry};
 pub use limits::Limits;
 pub use lookup::{identifier_key, order_key, request_key};

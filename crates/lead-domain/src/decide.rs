@@ -8,11 +8,13 @@ mod association;
 mod command;
 mod identity;
 mod life_cycle;
+mod retrace;
 mod scoring;
 
 #[cfg(test)]
 mod specs;
 
+pub use retrace::{Retraced, retrace, retrace_until};
 use thiserror::Error;
 
 use crate::Name;

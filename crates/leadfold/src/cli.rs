@@ -190,6 +190,21 @@ pub(crate) enum PolicyCommand {
         /// The policy (TOML)
         file: PathBuf,
     },
+    /// Score one lead by a policy, as if it had been in force from the start; changes nothing
+    #[command(after_help = "Example:\n  leadfold policy try policy.toml --lead V42-1")]
+    Try {
+        /// The policy (TOML)
+        file: PathBuf,
+        /// The lead, such as V42-1
+        #[arg(long)]
+        lead: LeadId,
+    },
+    /// Score all open leads by a policy, and say what would change; changes nothing
+    #[command(after_help = "Example:\n  leadfold policy preview policy.toml")]
+    Preview {
+        /// The policy (TOML)
+        file: PathBuf,
+    },
     /// Print the policy in force, or an earlier version
     #[command(after_help = "Example:\n  leadfold policy show --number 1")]
     Show {

@@ -4,6 +4,7 @@ mod act;
 mod as_of;
 mod backup;
 mod config;
+mod drafts;
 mod duplicates;
 mod feed;
 pub(crate) mod import;

@@ -59,7 +59,7 @@ impl InteractionDecoder {
         }
         identify(data, tenant, hasher, &mut facts, &mut personal)?;
         divide(&data.attributes, tenant, &mut facts, &mut personal);
-        answer(tenant, hasher, &personal, &mut facts);
+        answer(&tenant.sealed_tests, tenant.id, hasher, &personal, &mut facts);
         Ok(Box::new(InteractionEntry {
             tenant: tenant.id,
             occurred_at: Time::default(),

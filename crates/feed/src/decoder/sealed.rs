@@ -2,17 +2,23 @@
 //!
 //! Only the answers go into the facts: that a test holds, or a keyed hash; never what was tested.
 
+use lead_domain::TenantId;
 use lead_domain::policy::condition::{Sealed, SealedTest};
 use proto_events::stored::{Attribute, Value};
 use proto_events::text::Text;
 use proto_events::{InteractionFacts, Personal};
 
-use super::Tenant;
 use crate::hashing::Hasher;
 
 /// Adds the answers to the facts' attributes, which stay sorted: their names begin with a mark of their own.
-pub(super) fn answer(tenant: &Tenant, hasher: &mut Hasher, personal: &Personal, facts: &mut InteractionFacts) {
-    let answers = tenant.sealed_tests.iter().filter_map(|sealed| {
+pub(super) fn answer(
+    tests: &[Sealed],
+    tenant: TenantId,
+    hasher: &mut Hasher,
+    personal: &Personal,
+    facts: &mut InteractionFacts,
+) {
+    let answers = tests.iter().filter_map(|sealed| {
         let Sealed { attribute, test } = sealed;
         let page = personal.page_url.as_ref().map(Text::as_str);
         let value = match test {
@@ -28,7 +34,7 @@ pub(super) fn answer(tenant: &Tenant, hasher: &mut Hasher, personal: &Personal, 
                 let path = path(page?);
                 prefixes.iter().any(|prefix| path.starts_with(prefix.as_str())).then_some(Value::Bool(true))
             }
-            SealedTest::PageKey => Some(Value::Integer(hasher.page(tenant.id, page?).cast_signed())),
+            SealedTest::PageKey => Some(Value::Integer(hasher.page(tenant, page?).cast_signed())),
         };
         Some(Attribute { name: Text(attribute.clone()), value: value? })
     });
@@ -37,6 +43,18 @@ pub(super) fn answer(tenant: &Tenant, hasher: &mut Hasher, personal: &Personal, 
     if facts.attributes.len() > before {
         facts.attributes.sort_by(|a, b| a.name.as_str().cmp(b.name.as_str()));
     }
+}
+
+/// Adds the answers to facts that were decoded under other rules, as decoding them now would.
+pub fn answer_sealed(
+    tests: &[SealedTest],
+    tenant: TenantId,
+    hash_key: [u8; 32],
+    personal: &Personal,
+    facts: &mut InteractionFacts,
+) {
+    let tests: Vec<Sealed> = tests.iter().cloned().map(Sealed::from).collect();
+    answer(&tests, tenant, &mut Hasher::new(hash_key), personal, facts);
 }
 
 /// The domain of the address in its normal form.

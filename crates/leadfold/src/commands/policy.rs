@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::cli::PolicyCommand;
 use crate::commands::act::Told;
+use crate::commands::drafts;
 use crate::failure::UsageError;
 use crate::folder::Folder;
 use crate::output::{json_line, line, rfc3339, table};
@@ -22,6 +23,8 @@ pub(crate) fn run(command: &PolicyCommand, settings: &Settings) -> anyhow::Resul
     match command {
         PolicyCommand::Check { file } => check(file, settings),
         PolicyCommand::Adopt { file } => adopt(file, settings),
+        PolicyCommand::Try { file, lead } => drafts::try_on(file, *lead, settings),
+        PolicyCommand::Preview { file } => drafts::preview(file, settings),
         PolicyCommand::Show { number } => show(*number, settings),
         PolicyCommand::History => history(settings),
     }

@@ -70,7 +70,8 @@ fn list<'a>(object: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> {
     object.get(field).and_then(Value::as_array).into_iter().flatten()
 }
 
-fn print(ledger: &Value) -> anyhow::Result<()> {
+/// Prints a ledger for people.
+pub(super) fn print(ledger: &Value) -> anyhow::Result<()> {
     let lead: LeadId = text(ledger, "lead_id").parse().unwrap_or_default();
     line(format_args!(
         "{lead} has {} points at {}: fit {}, engagement {}; {}",

@@ -8,6 +8,7 @@ mod config;
 mod leads;
 mod listing;
 pub(crate) mod refusals;
+mod scores;
 mod usage;
 mod visitors;
 
