@@ -13,7 +13,7 @@ use proto_events::{InputFacts, InteractionFacts, Personal};
 
 use crate::analytics::Analytics;
 use crate::error::AnalyticsError;
-use crate::lead::{Change, Closing, LeadState, Shown, lead_key};
+use crate::lead::{Change, Closing, LeadState, Points, Shown, lead_key};
 use crate::store::manifest::Tenant;
 use crate::table::interactions::{self, Placement};
 use crate::table::lead_events::Decided;
@@ -218,7 +218,11 @@ impl Analytics {
             | Event::LeadTypeChanged { .. }
             | Event::LeadAssigned { .. }
             | Event::NoteAdded { .. }
-            | Event::AttributesSet { .. } => self.change_lead(setting, event),
+            | Event::AttributesSet { .. }
+            | Event::InteractionCounted { .. }
+            | Event::ScoreChanged { .. }
+            | Event::TemperatureChanged { .. }
+            | Event::StageEntered { .. } => self.change_lead(setting, event),
             Event::VisitorCreated { .. }
             | Event::IdentifierLearned { .. }
             | Event::IdentifierMoved { .. }
@@ -266,6 +270,9 @@ impl Analytics {
                 attributes: Cow::Borrowed(setting.sealed()),
                 at: Time::from_millis(setting.header.occurred_at),
             },
+            Event::ScoreChanged { score, .. } => Change::Scored(Points::of(score)),
+            Event::TemperatureChanged { to, .. } => Change::Warmed(*to),
+            Event::StageEntered { stage, .. } => Change::Advanced(stage.clone()),
             Event::CustomerLearned { .. }
             | Event::NoteAdded { .. }
             | Event::VisitorCreated { .. }
@@ -279,6 +286,7 @@ impl Analytics {
             | Event::InteractionAttached { .. }
             | Event::InteractionOrphaned { .. }
             | Event::InteractionMoved { .. }
+            | Event::InteractionCounted { .. }
             | Event::ConversionRepeated { .. } => Change::Named,
         };
         self.change(setting, lead, change)
@@ -336,7 +344,11 @@ fn placed(header: &Header, events: &[Event]) -> Placement<'static> {
         | Event::LeadTypeChanged { .. }
         | Event::LeadAssigned { .. }
         | Event::NoteAdded { .. }
-        | Event::AttributesSet { .. } => None,
+        | Event::AttributesSet { .. }
+        | Event::InteractionCounted { .. }
+        | Event::ScoreChanged { .. }
+        | Event::TemperatureChanged { .. }
+        | Event::StageEntered { .. } => None,
     };
     events.iter().find_map(place).unwrap_or_default()
 }

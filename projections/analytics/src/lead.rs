@@ -5,7 +5,8 @@
 use std::borrow::Cow;
 
 use event_log::LogPosition;
-use lead_domain::{CloseCause, LeadId, Money, Name, Time, VisitorId};
+use lead_domain::policy::condition::SEALED_MARK;
+use lead_domain::{CloseCause, LeadId, Money, Name, Score, Temperature, Time, VisitorId};
 use proto_events::InteractionFacts;
 use proto_events::stored::{Attribute, Device, Product};
 
@@ -45,6 +46,11 @@ pub(crate) fn cause_of(code: &str) -> Option<CloseCause> {
     ALL.into_iter().find(|cause| cause.code() == code)
 }
 
+/// The temperature of a word.
+pub(crate) fn temperature_of(code: &str) -> Option<Temperature> {
+    [Temperature::Cold, Temperature::Warm, Temperature::Hot].into_iter().find(|temperature| temperature.code() == code)
+}
+
 /// Everything that a lead's row holds.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct LeadState {
@@ -67,6 +73,10 @@ pub(crate) struct LeadState {
     pub(crate) campaign_source: Option<Name>,
     pub(crate) campaign_medium: Option<Name>,
     pub(crate) owner: Option<Name>,
+    pub(crate) score: Points,
+    pub(crate) temperature: Temperature,
+    /// Of the funnel.
+    pub(crate) stage: Option<Name>,
     pub(crate) sales: Sales,
     pub(crate) converted_at: Option<Time>,
     /// Of the latest interaction that tells.
@@ -78,6 +88,20 @@ pub(crate) struct LeadState {
     pub(crate) version: u32,
     /// The record that changed it last.
     pub(crate) changed_at: LogPosition,
+}
+
+/// A score without its product categories.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Points {
+    pub(crate) total: i32,
+    pub(crate) fit: i32,
+    pub(crate) engagement: i32,
+}
+
+impl Points {
+    pub(crate) const fn of(score: &Score) -> Self {
+        Self { total: score.total, fit: score.fit, engagement: score.engagement }
+    }
 }
 
 /// Sales that count, and what they sum up to in each currency, in the order in which currencies came.
@@ -155,6 +179,10 @@ pub(crate) enum Change<'a> {
         attributes: Cow<'a, [Attribute]>,
         at: Time,
     },
+    Scored(Points),
+    Warmed(Temperature),
+    /// In the funnel.
+    Advanced(Name),
     /// It was named, and nothing that the row holds is another.
     Named,
     /// Its visitor was merged or restored: not an event of the lead, so its version stays.
@@ -179,6 +207,9 @@ impl Change<'_> {
             Change::Reopened { deadline } => Change::Reopened { deadline },
             Change::LeadTypeChanged { to, deadline } => Change::LeadTypeChanged { to, deadline },
             Change::Assigned(owner) => Change::Assigned(owner),
+            Change::Scored(points) => Change::Scored(points),
+            Change::Warmed(to) => Change::Warmed(to),
+            Change::Advanced(stage) => Change::Advanced(stage),
             Change::Named => Change::Named,
             Change::Owned(visitor) => Change::Owned(visitor),
         }
@@ -212,6 +243,9 @@ impl LeadState {
             campaign_source: None,
             campaign_medium: None,
             owner: None,
+            score: Points::default(),
+            temperature: Temperature::default(),
+            stage: None,
             sales: Sales::default(),
             converted_at: None,
             device: None,
@@ -286,6 +320,9 @@ impl LeadState {
                     self.attributes.learn(attribute, at.as_millis());
                 }
             }
+            Change::Scored(points) => self.score = *points,
+            Change::Warmed(to) => self.temperature = *to,
+            Change::Advanced(stage) => self.stage = Some(stage.clone()),
             Change::Named | Change::Owned(_) => {}
         }
     }
@@ -320,7 +357,9 @@ impl LeadState {
         if let Some(product) = &facts.product {
             learn(&mut self.last_product, product, at);
         }
-        for attribute in facts.attributes.iter().chain(shown.sealed.iter()) {
+        // Answers for a policy's conditions say nothing to people.
+        let sent = facts.attributes.iter().filter(|attribute| !attribute.name.as_str().starts_with(SEALED_MARK));
+        for attribute in sent.chain(shown.sealed.iter()) {
             self.attributes.learn(attribute, at);
         }
     }

@@ -2,6 +2,7 @@
 
 use event_log::Header;
 use lead_domain::event::{AttachReason, OrphanReason};
+use lead_domain::policy::condition::SEALED_MARK;
 use lead_domain::{InteractionId, LeadId, Name, VisitorId};
 use proto_events::stored::{Attribute, Campaign, Device, Product, StoredSale, Value};
 use proto_events::text::Text;
@@ -145,6 +146,8 @@ impl InteractionColumns {
         let mut attributes: Vec<(&str, Name)> = facts
             .attributes
             .iter()
+            // Answers for a policy's conditions say nothing to people.
+            .filter(|attribute| !attribute.name.as_str().starts_with(SEALED_MARK))
             .chain(row.sealed)
             .map(|attribute| (attribute.name.0.as_str(), value_text(&attribute.value)))
             .collect();

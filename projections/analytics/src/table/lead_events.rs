@@ -28,6 +28,11 @@ table! {
         close_reason: Words = "The operator's reason.",
         reason: Words = "Why a lead took an interaction or goes on, or why no lead took it.",
         owner: Words = "The operator whom the lead was given to.",
+        score: Amounts = "All points of the lead from then on.",
+        temperature: Words = "What the lead became: cold, warm or hot.",
+        from_temperature: Words = "What it was before.",
+        stage: Words = "The stage of the funnel that it entered.",
+        from_stage: Words = "The stage before.",
         deadline: Instants = "When the lead closes from now on unless something happens.",
         other_lead_id: Texts = "Where a moved interaction was; the lead that a repeated order had counted for.",
         other_visitor_id: Texts = "Who was merged, restored, suspected, or had the identifier before.",
@@ -62,6 +67,11 @@ struct Said<'a> {
     close_reason: Option<&'a str>,
     reason: Option<&'static str>,
     owner: Option<&'a str>,
+    score: Option<i32>,
+    temperature: Option<&'static str>,
+    from_temperature: Option<&'static str>,
+    stage: Option<&'a str>,
+    from_stage: Option<&'a str>,
     deadline: Option<Time>,
     other_lead: Option<LeadId>,
     other_visitor: Option<VisitorId>,
@@ -102,11 +112,35 @@ fn said_of_visitor<'a>(event: &'a Event) -> Option<Said<'a>> {
         | Event::LeadTypeChanged { .. }
         | Event::LeadAssigned { .. }
         | Event::NoteAdded { .. }
-        | Event::AttributesSet { .. } => return None,
+        | Event::AttributesSet { .. }
+        | Event::InteractionCounted { .. }
+        | Event::ScoreChanged { .. }
+        | Event::TemperatureChanged { .. }
+        | Event::StageEntered { .. } => return None,
     })
 }
 
-/// What an event about a lead says, beyond the lead.
+/// What an event about a lead's score and what follows from it says.
+fn said_of_score<'a>(event: &'a Event) -> Option<Said<'a>> {
+    if let Event::InteractionCounted { interaction, at, .. } = event {
+        return Some(Said { interaction: Some(*interaction), at: Some(*at), ..Said::default() });
+    }
+    if let Event::ScoreChanged { at, because, score, .. } = event {
+        let (reason, score) = (Some(because.code()), Some(score.total));
+        return Some(Said { at: Some(*at), reason, score, ..Said::default() });
+    }
+    if let Event::TemperatureChanged { at, from, to, score, .. } = event {
+        let (temperature, from_temperature) = (Some(to.code()), Some(from.code()));
+        return Some(Said { at: Some(*at), score: Some(*score), temperature, from_temperature, ..Said::default() });
+    }
+    if let Event::StageEntered { at, stage, from, .. } = event {
+        let (stage, from_stage) = (Some(stage.as_str()), from.as_deref());
+        return Some(Said { at: Some(*at), stage, from_stage, ..Said::default() });
+    }
+    None
+}
+
+/// What any other event about a lead says, beyond the lead.
 fn said_of_lead<'a>(event: &'a Event) -> Said<'a> {
     match event {
         Event::LeadOpened { visitor, lead_type, at, deadline, .. } => Said {
@@ -163,13 +197,17 @@ fn said_of_lead<'a>(event: &'a Event) -> Said<'a> {
         | Event::VisitorsMerged { .. }
         | Event::VisitorsUnmerged { .. }
         | Event::DuplicateSuspected { .. }
-        | Event::DuplicateSettled { .. } => Said::default(),
+        | Event::DuplicateSettled { .. }
+        | Event::InteractionCounted { .. }
+        | Event::ScoreChanged { .. }
+        | Event::TemperatureChanged { .. }
+        | Event::StageEntered { .. } => Said::default(),
     }
 }
 
 impl LeadEventColumns {
     pub(crate) fn push(&mut self, decided: &Decided<'_>, index: u64, event: &Event) {
-        let said = said_of_visitor(event).unwrap_or_else(|| said_of_lead(event));
+        let said = said_of_visitor(event).or_else(|| said_of_score(event)).unwrap_or_else(|| said_of_lead(event));
         let header = decided.header;
         let recorded_for = (header.visitor != 0).then_some(VisitorId(header.visitor));
         self.position.push(header.position.0);
@@ -200,6 +238,11 @@ impl LeadEventColumns {
         self.close_reason.push(said.close_reason);
         self.reason.push(said.reason);
         self.owner.push(said.owner);
+        self.score.push(said.score.map(i64::from));
+        self.temperature.push(said.temperature);
+        self.from_temperature.push(said.from_temperature);
+        self.stage.push(said.stage);
+        self.from_stage.push(said.from_stage);
         self.deadline.push(said.deadline.map(Time::as_millis));
     }
 }

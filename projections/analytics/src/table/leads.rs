@@ -6,7 +6,9 @@ use proto_events::stored::{Device, Product};
 use proto_events::text::Text;
 use serde::{Deserialize, Serialize};
 
-use crate::lead::{Attributes as Shown, Closing, Dated, LeadState, Sales, Sum, TextAttribute, cause_of};
+use crate::lead::{
+    Attributes as Shown, Closing, Dated, LeadState, Points, Sales, Sum, TextAttribute, cause_of, temperature_of,
+};
 use crate::table::columns::{Amounts, Attributes, Instants, Numbers, Texts, Words, table};
 use crate::table::reading::Reading;
 
@@ -39,6 +41,11 @@ table! {
         conversions: Numbers = "How many sales count.",
         converted_at: Instants = "When the latest sale was counted; null where none counts.",
         owner: Words = "The operator's account name.",
+        score: Amounts = "All its points, as they stood when the row was written.",
+        score_fit: Amounts = "Those that say who they are.",
+        score_engagement: Amounts = "Those that say what they do.",
+        temperature: Words = "cold, warm or hot.",
+        stage: Words = "The stage of the funnel that it has reached.",
         device_type: Words = "Of its latest interaction that tells.",
         device_browser: Words = "Of its latest interaction that tells.",
         device_os: Words = "Of its latest interaction that tells.",
@@ -104,6 +111,11 @@ impl LeadColumns {
         self.conversions.push(u64::from(lead.sales.conversions));
         self.converted_at.push(lead.converted_at.map(Time::as_millis));
         self.owner.push(lead.owner.as_deref());
+        self.score.push(i64::from(lead.score.total));
+        self.score_fit.push(i64::from(lead.score.fit));
+        self.score_engagement.push(i64::from(lead.score.engagement));
+        self.temperature.push(Some(lead.temperature.code()));
+        self.stage.push(lead.stage.as_deref());
         self.push_seen(lead);
         self.version.push(u64::from(lead.version));
         self._state.push(Some(&hidden(lead)));
@@ -163,6 +175,10 @@ pub(crate) fn read(row: Reading<'_>, tenant: u32) -> Option<LeadState> {
     lead.campaign_medium = row.name("campaign_medium");
     lead.converted_at = instant("converted_at");
     lead.owner = row.name("owner");
+    let points = |name: &str| i32::try_from(row.amount(name)?).ok();
+    lead.score = Points { total: points("score")?, fit: points("score_fit")?, engagement: points("score_engagement")? };
+    lead.temperature = temperature_of(row.text("temperature")?)?;
+    lead.stage = row.name("stage");
     lead.version = u32::try_from(row.number("version")?).ok()?;
     lead.changed_at = LogPosition(row.number("position")?);
     lead.sales = read_sales(row, &hidden)?;
