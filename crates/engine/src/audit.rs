@@ -4,6 +4,7 @@
 //! tables nor keys, writes nothing, and knows no command line.
 
 mod agenda;
+mod explain;
 mod records;
 mod replay;
 mod what_if;
@@ -12,5 +13,6 @@ mod world;
 #[cfg(test)]
 mod tests;
 
+pub use explain::{Considered, Explanation, Rule, RuleOf, Verdict, explain};
 pub use replay::{Decision, Difference, Replay, ReplayOptions, replay};
 pub use what_if::{Change, Figures, WhatIf, WhatIfOptions, what_if};

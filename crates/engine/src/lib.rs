@@ -38,7 +38,10 @@ mod tests;
 
 pub use crate::batch::{FreshBatch, FreshParts, FreshRecord};
 pub use crate::engine::{Counts, Engine, Outcome};
-pub use audit::{Change, Decision, Difference, Figures, Replay, ReplayOptions, WhatIf, WhatIfOptions, replay, what_if};
+pub use audit::{
+    Change, Considered, Decision, Difference, Explanation, Figures, Replay, ReplayOptions, Rule, RuleOf, Verdict,
+    WhatIf, WhatIfOptions, explain, replay, what_if,
+};
 pub use drafts::Preview;
 pub use error::EngineError;
 pub use operator::{Answer, Origin, Request};

@@ -1,15 +1,19 @@
 //! The command line: what can be asked, with an example for everything.
 
 mod audit;
+mod care;
 mod serving;
+mod sql;
 
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 use lead_domain::{InteractionId, LeadId, Time, VisitorId};
 
-pub(crate) use audit::{AsOfArgs, AsOfCommand, BackupArgs, ReplayArgs, RestoreArgs, WhatIfArgs};
+pub(crate) use audit::{AsOfArgs, AsOfCommand, BackupArgs, ExplainArgs, ReplayArgs, RestoreArgs, WhatIfArgs};
+pub(crate) use care::{ProjectionsAct, ProjectionsArgs, QuarantineAct, QuarantineArgs, QuarantineFilter};
 pub(crate) use serving::{FeedCommand, KeysCommand, LogFormat, NatsArgs, ServeArgs};
+pub(crate) use sql::{SqlArgs, SqlFormat};
 
 use crate::generate::GenerateArgs;
 use crate::settings::{GlobalArgs, parse_time};
@@ -120,6 +124,12 @@ pub(crate) enum Command {
         leadfold what-if --policy three-days.toml --from 2026-01-01T00:00:00Z --export differing.csv"
     )]
     WhatIf(WhatIfArgs),
+    /// Explain one record: what came in, whose it is, by which rule, which leads, what was decided
+    #[command(
+        after_help = "Reads the log up to the record, also beside a running service, and no personal data.\n\nExamples:\n  \
+        leadfold explain 1042\n  leadfold explain 1042 --why-not V42-1"
+    )]
+    Explain(ExplainArgs),
     /// Ask about the past
     #[command(after_help = "The listing is built in a place of its own from the log, which takes about as long as \
         `leadfold projections rebuild listing`, and thrown away. Reads the log beside a running service.\n\nExamples:\n  \
@@ -171,6 +181,8 @@ impl Command {
                 | Self::Repair
                 | Self::Projections(_)
                 | Self::Replay(_)
+                | Self::AsOf(_)
+                | Self::Restore(_)
                 | Self::WhatIf(_)
         )
     }
@@ -574,100 +586,5 @@ pub(crate) enum VisitorAct {
         lead_type: String,
         #[command(flatten)]
         act: ActArgs,
-    },
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct QuarantineArgs {
-    /// The position of one input
-    pub(crate) position: Option<u64>,
-    /// How many to show
-    #[arg(long, default_value_t = 50)]
-    pub(crate) limit: usize,
-    /// Which to show
-    #[arg(long, value_enum, default_value_t = QuarantineFilter::Held)]
-    pub(crate) state: QuarantineFilter,
-    #[command(subcommand)]
-    pub(crate) act: Option<QuarantineAct>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum QuarantineFilter {
-    /// Those that still wait
-    Held,
-    /// Those that were taken after all, or discarded
-    Released,
-    /// All
-    All,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum QuarantineAct {
-    /// Print its bytes as they came
-    #[command(after_help = "Example:\n  leadfold quarantine 1042 show")]
-    Show,
-    /// Decode it again and take it; repaired, if a file is given
-    #[command(after_help = "Example:\n  leadfold quarantine 1042 retry --with repaired.json")]
-    Retry {
-        /// A file with the repaired event
-        #[arg(long = "with", value_name = "FILE")]
-        repaired: Option<PathBuf>,
-    },
-    /// Set it aside for good; its record stays
-    #[command(after_help = "Example:\n  leadfold quarantine 1042 discard")]
-    Discard,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct SqlArgs {
-    /// The query
-    pub(crate) query: String,
-    /// How the answer is written [default: table]
-    #[arg(long, value_enum)]
-    pub(crate) format: Option<SqlFormat>,
-    /// The file to write to, instead of standard output
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) output: Option<PathBuf>,
-    /// Seconds that it may take [default: 600]
-    #[arg(long, value_name = "SECONDS")]
-    pub(crate) timeout: Option<u64>,
-    /// Memory that it may take, in MiB; what needs more goes to temporary files [default: 512]
-    #[arg(long, value_name = "MIB")]
-    pub(crate) memory: Option<usize>,
-    /// Rows that the answer may have [default: any number]
-    #[arg(long, value_name = "N")]
-    pub(crate) max_rows: Option<u64>,
-}
-
-/// How an answer is written.
-#[derive(clap::ValueEnum, Clone, Copy, Debug)]
-pub(crate) enum SqlFormat {
-    /// For people
-    Table,
-    /// Comma-separated values
-    Csv,
-    /// An array of objects
-    Json,
-    /// An object a line
-    Ndjson,
-    /// An Arrow stream
-    Arrow,
-    /// A Parquet file
-    Parquet,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct ProjectionsArgs {
-    #[command(subcommand)]
-    pub(crate) act: Option<ProjectionsAct>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum ProjectionsAct {
-    /// Build it anew from the log
-    #[command(after_help = "Example:\n  leadfold projections rebuild listing")]
-    Rebuild {
-        /// Its name: listing or analytics
-        name: String,
     },
 }

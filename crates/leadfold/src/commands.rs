@@ -6,6 +6,7 @@ mod backup;
 mod config;
 mod drafts;
 mod duplicates;
+mod explain;
 mod feed;
 pub(crate) mod import;
 mod keys;
@@ -56,6 +57,7 @@ pub(crate) fn run(command: &Command, settings: &Settings, configuration: &Config
         Command::WhatIf(args) => what_if::run(args, settings),
         Command::Backup(args) => backup::run(args, settings),
         Command::Restore(args) => backup::restore(args, settings),
+        Command::Explain(args) => explain::run(args, settings),
         Command::AsOf(args) => as_of::run(args, settings),
         Command::Repair => verify::repair(settings),
         Command::Generate(args) => {

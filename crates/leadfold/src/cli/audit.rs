@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use lead_domain::Time;
+use lead_domain::{LeadId, Time};
 
 use crate::cli::LeadsArgs;
 use crate::settings::parse_time;
@@ -71,4 +71,14 @@ pub(crate) enum AsOfCommand {
     /// List leads as they were: filter, search, sort, page
     #[command(after_help = "Example:\n  leadfold as-of 2026-01-31T12:00:00Z leads --status open")]
     Leads(Box<LeadsArgs>),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ExplainArgs {
+    /// The record: its place in the log. The number of an interaction is that of its record
+    #[arg(value_name = "POSITION", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) position: u64,
+    /// Why this lead did not take the interaction
+    #[arg(long, value_name = "LEAD")]
+    pub(crate) why_not: Option<LeadId>,
 }

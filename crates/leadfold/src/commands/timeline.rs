@@ -70,11 +70,15 @@ fn print(row: Row<Value>, settings: &Settings) -> anyhow::Result<()> {
     if settings.json {
         return row.print_json();
     }
-    let row = row.into_inner()?;
+    print_row(&row.into_inner()?)
+}
+
+/// Prints one record for people.
+pub(crate) fn print_row(row: &Value) -> anyhow::Result<()> {
     let position = row.get("position").and_then(Value::as_u64).unwrap_or_default();
     line(format_args!(
         "{}  #{position}  {}",
-        time(&row, "occurred_at"),
+        time(row, "occurred_at"),
         input(row.get("input").unwrap_or(&Value::Null))
     ))?;
     for event in row.get("events").and_then(Value::as_array).into_iter().flatten() {

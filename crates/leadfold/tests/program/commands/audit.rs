@@ -2,10 +2,10 @@
 
 use std::fs;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::small_shop;
-use crate::support::event::hour;
+use crate::support::event::{Event, hour, lines};
 use crate::support::service::Service;
 use crate::support::{Folder, shop_policy};
 
@@ -58,4 +58,46 @@ fn a_trial_of_a_policy_with_faults_names_them() {
     let run = folder.run(["what-if", "--policy", "zeta.toml", "--tenant", "acme"]);
     assert!(run.code == Some(1) && run.stderr.contains("must be \"acme\" here"), "{}", run.stderr);
     assert!(folder.run(["what-if", "--policy", "none.toml"]).failed(1).contains("cannot read the policy none.toml"));
+}
+
+#[test]
+fn a_record_is_explained_by_its_rule_and_by_what_each_lead_had_to_do_with_it() {
+    let folder = small_shop();
+    let verdicts = |explained: &Value| -> Vec<(String, String)> {
+        let leads = explained["leads"].as_array().unwrap().iter();
+        let text = |lead: &Value, field: &str| lead[field].as_str().unwrap().to_owned();
+        leads.map(|lead| (text(lead, "lead_id"), text(lead, "verdict"))).collect()
+    };
+    let pair = |lead: &str, verdict: &str| (lead.to_owned(), verdict.to_owned());
+
+    let attached = folder.json_one(["explain", "5"]);
+    assert_eq!(verdicts(&attached), [pair("V1-1", "took"), pair("V1-2", "type_not_allowed")]);
+    assert_eq!((&attached["rule"]["of"], &attached["rule"]["name"]), (&json!("channel"), &json!("web")));
+    assert_eq!((&attached["policy_version"], &attached["visitor_id"]), (&json!(1), &json!("V1")));
+    assert_eq!(attached["events"][0]["event"], "interaction_attached");
+    let by_skill = folder.json_one(["explain", "4"]);
+    assert_eq!((&by_skill["rule"]["of"], &by_skill["rule"]["name"]), (&json!("skill"), &json!("voice-sales")));
+    let orphan = folder.json_one(["explain", "3"]);
+    assert_eq!((&orphan["rule"], verdicts(&orphan)), (&json!(null), vec![pair("V1-1", "no_rule")]));
+    let closing = folder.json_one(["lead", "V1-1", "close", "--reason", "duplicate"])["position"].to_string();
+    let closed = folder.json_one(["explain", &closing]);
+    assert_eq!((&closed["input"]["kind"], &closed["leads"]), (&json!("command"), &json!([])));
+    folder.write("later.ndjson", lines([Event::page("20", &hour(8), "a")]));
+    folder.import("later.ndjson");
+    let text = folder.done(["explain", "13"]);
+    assert!(text.contains("lead     V1-1 shopping: it ended at 2026-01-01T07:00:00Z (operator)"), "{text}");
+
+    for (position, lead, verdict) in [
+        ("5", "V1-2", "type_not_allowed"),
+        ("5", "V2-1", "not_yet_opened"),
+        ("6", "V2-1", "opened_for_it"),
+        ("6", "V1-1", "other_visitor"),
+        ("13", "V1-1", "closed"),
+    ] {
+        let explained = folder.json_one(["explain", position, "--why-not", lead]);
+        assert_eq!(explained["why_not"]["verdict"], verdict, "{position} {lead}");
+    }
+    assert!(folder.run(["explain", "1", "--why-not", "V1-1"]).failed(2).contains("is no interaction"));
+    assert!(folder.run(["explain", "99"]).failed(2).contains("there is no record 99"));
+    assert!(folder.run(["explain", "5", "--tenant", "zeta"]).failed(2).contains("there is no record 5"));
 }

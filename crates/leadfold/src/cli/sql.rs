@@ -1,0 +1,43 @@
+//! Questions in SQL.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+#[derive(Args, Debug)]
+pub(crate) struct SqlArgs {
+    /// The query
+    pub(crate) query: String,
+    /// How the answer is written [default: table]
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<SqlFormat>,
+    /// The file to write to, instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Seconds that it may take [default: 600]
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) timeout: Option<u64>,
+    /// Memory that it may take, in MiB; what needs more goes to temporary files [default: 512]
+    #[arg(long, value_name = "MIB")]
+    pub(crate) memory: Option<usize>,
+    /// Rows that the answer may have [default: any number]
+    #[arg(long, value_name = "N")]
+    pub(crate) max_rows: Option<u64>,
+}
+
+/// How an answer is written.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum SqlFormat {
+    /// For people
+    Table,
+    /// Comma-separated values
+    Csv,
+    /// An array of objects
+    Json,
+    /// An object a line
+    Ndjson,
+    /// An Arrow stream
+    Arrow,
+    /// A Parquet file
+    Parquet,
+}
