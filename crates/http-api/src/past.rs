@@ -1,9 +1,8 @@
 //! Answers about the past: which one is asked for, and a lead as it was then.
 
-use engine::Engine;
 use lead_domain::{LeadId, TenantId, Time};
 use listing::LeadRow;
-use service::{Past, PastError, When};
+use service::{Past, PastError, Streams, When};
 
 use crate::answer::At;
 use crate::problem::Problem;
@@ -32,14 +31,11 @@ fn read(api: &Api, name: &str, value: &str) -> Result<Time, Problem> {
 pub(crate) async fn lead(api: &Api, tenant: TenantId, id: LeadId, when: When) -> Result<At<LeadRow>, Problem> {
     let unknown = || Problem::not_found("lead");
     let folder = api.options.past_folder.clone().ok_or_else(unknown)?;
-    let heads = move |engine: &mut Engine| {
-        let known = engine.book(tenant, id.visitor).is_ok();
-        known.then(|| engine.stream_heads(id.visitor))
-    };
-    let heads = api.service.with_engine(heads).await?.ok_or_else(unknown)??;
-    let last = heads.iter().copied().max().unwrap_or_default();
+    let streams = api.service.with_engine(move |engine| Streams::find(engine, tenant, id.visitor, when)).await??;
+    let streams = streams.ok_or_else(unknown)?;
+    let last = streams.heads.iter().copied().max().unwrap_or_default();
     let found = api.service.read_records(last, move |parts| {
-        Ok(Past::of_streams(parts, (id.visitor, heads), when, &folder)
+        Ok(Past::of_streams(parts, streams, when, &folder)
             .and_then(|past| Ok((past.reader()?.lead(tenant, id)?.0, past.position()))))
     });
     match found.await?? {

@@ -43,5 +43,5 @@ pub use input::{EventReceipt, Form, RawInput, Reason, Receipt, Watermark};
 pub use log_follower::{FollowedState, LogFollower};
 pub use meaning::{Meaning, meaning};
 pub use options::ServiceOptions;
-pub use past::{Past, PastError, When};
+pub use past::{Past, PastError, Streams, When};
 pub use service::{Service, StartError};

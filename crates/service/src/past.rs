@@ -4,16 +4,17 @@
 //! *true* at a time is what had happened by then, by all that is known: events of records that happened later are left out,
 //! also those of earlier ones that speak of them, and what was due by then is closed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use engine::{EngineError, Parts, TimelineQuery};
+use engine::{Engine, EngineError, Parts, TimelineQuery};
 use event_log::{Chain, Header, LogPosition, RecordKind};
 use lead_domain::event::AttachReason;
-use lead_domain::{CloseCause, Event, InteractionId, LeadId, Name, Shelf, TenantId, Time, VisitorId};
+use lead_domain::{Event, Input, InteractionId, LeadId, Name, Policy, Shelf, TenantId, Time, VisitorId, decide};
 use listing::{Listing, ListingError, ListingReader};
 use projector::{Checkpoint, FoldError, ModelError, Projection, Recorded};
+use proto_events::policy_document;
 use proto_events::stored::{self, Facts, InputFacts, Personal, kind};
 use tempfile::TempDir;
 use thiserror::Error;
@@ -28,6 +29,48 @@ pub struct When {
     pub as_of: Option<Time>,
     /// What was recorded by then; everything where absent.
     pub known_at: Option<Time>,
+}
+
+/// The streams of one visitor.
+#[derive(Debug)]
+pub struct Streams {
+    /// Whose they are.
+    pub visitor: VisitorId,
+    /// Their last records.
+    pub heads: Vec<LogPosition>,
+    /// Whose visitor that is.
+    pub tenant: TenantId,
+    /// The tenant's policy, by which points lapse.
+    pub policy: Policy,
+}
+
+impl Streams {
+    /// Finds them, with the policy that was adopted last by then. `None` for a visitor of no or another tenant.
+    ///
+    /// # Errors
+    /// When the tables fail.
+    pub fn find(
+        engine: &mut Engine,
+        tenant: TenantId,
+        visitor: VisitorId,
+        when: When,
+    ) -> Result<Option<Self>, EngineError> {
+        let Some(found) = engine.tenants().iter().find(|found| found.id == tenant) else { return Ok(None) };
+        let (mut policy, mut version) = (found.policy().clone(), found.version);
+        if engine.book(tenant, visitor).is_err() {
+            return Ok(None);
+        }
+        while let Some(stored) = engine.policy_version(tenant, version)? {
+            // What stands in the log was checked when it was adopted.
+            policy = policy_document::read(&stored.document, None).map_or(policy, |document| document.policy);
+            if version <= 1 || when.as_of.is_none_or(|as_of| stored.adopted_at <= as_of) {
+                break;
+            }
+            version -= 1;
+        }
+        let heads = engine.stream_heads(visitor)?;
+        Ok(Some(Self { visitor, heads, tenant, policy }))
+    }
 }
 
 /// Why a past could not be built.
@@ -109,11 +152,12 @@ impl Past {
     /// As [`Past::of_all`].
     pub fn of_streams(
         parts: &Parts,
-        (visitor, heads): (VisitorId, Vec<LogPosition>),
+        Streams { visitor, heads, tenant, policy }: Streams,
         when: When,
         scratch: &Path,
     ) -> Result<Self, PastError> {
         let mut building = Building::begin(when, scratch)?;
+        building.policies.insert(tenant, policy);
         let query = TimelineQuery { visitor, lead: None, limit: usize::MAX, before: None };
         for entry in parts.timeline(heads, &query)?.iter().rev() {
             let known = |known_at| Time::from_millis(entry.header.recorded_at) <= known_at;
@@ -153,6 +197,8 @@ fn decode(record: &event_log::Record<'_>) -> Result<Facts, PastError> {
 
 struct Building {
     when: When,
+    /// The policy of each tenant, by which points lapse: the last one that was adopted by then, or else the first.
+    policies: BTreeMap<TenantId, Policy>,
     listing: Listing,
     /// The books, to know what a record may speak of.
     shelf: Shelf,
@@ -168,6 +214,7 @@ impl Building {
         let folder = TempDir::new_in(scratch).map_err(PastError::Folder)?;
         Ok(Self {
             when,
+            policies: BTreeMap::new(),
             listing: Listing::open(folder.path())?,
             shelf: Shelf::default(),
             orphans: BTreeSet::new(),
@@ -189,10 +236,16 @@ impl Building {
             return Ok(());
         }
         let tenant = TenantId(header.tenant);
-        if let InputFacts::Policy(policy) = &facts.input
-            && !self.tenants.iter().any(|(known, _)| *known == tenant)
-        {
-            self.tenants.push((tenant, policy.tenant.0.clone()));
+        if let InputFacts::Policy(policy) = &facts.input {
+            if !self.tenants.iter().any(|(known, _)| *known == tenant) {
+                self.tenants.push((tenant, policy.tenant.0.clone()));
+            }
+            let by_then = self.when.as_of.is_none_or(|as_of| Time::from_millis(header.occurred_at) <= as_of);
+            if by_then || !self.policies.contains_key(&tenant) {
+                // What stands in the log was checked when it was adopted.
+                let document = policy_document::read(&policy.document, None);
+                self.policies.extend(document.ok().map(|document| (tenant, document.policy)));
+            }
         }
         let mut events = Vec::with_capacity(facts.events.len());
         for event in &facts.events {
@@ -275,19 +328,16 @@ impl Building {
     }
 
     fn close_due(&mut self, as_of: Time) -> Result<(), PastError> {
+        let mut events = Vec::new();
         for visitor in self.shelf.visitors() {
-            let Some(book) = self.shelf.book(visitor) else { continue };
-            let due = book.open_leads().filter(|lead| lead.deadline <= as_of);
-            let events: Vec<Event> = due
-                .map(|lead| Event::LeadClosed {
-                    lead: lead.id,
-                    cause: CloseCause::Inactivity,
-                    at: lead.deadline,
-                    reason: None,
-                })
-                .collect();
+            let Some(tenant) = self.shelf.book(visitor).map(|book| book.tenant) else { continue };
+            let Some(policy) = self.policies.get(&tenant) else { continue };
+            events.clear();
+            let input = Input::Deadline { visitor, at: as_of };
+            // A deadline is never refused.
+            let _ = decide(policy, tenant, &mut self.shelf, &input, &mut events);
             if !events.is_empty() {
-                let header = deadline_header(book.tenant, visitor, as_of, self.position);
+                let header = deadline_header(tenant, visitor, as_of, self.position);
                 let input = InputFacts::Deadline;
                 self.fold(&Recorded { header: &header, input: input.as_input(), events: &events, personal: None })?;
             }

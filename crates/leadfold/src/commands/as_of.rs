@@ -3,7 +3,7 @@
 use anyhow::bail;
 use lead_domain::{LeadId, TenantId, Time};
 use listing::LeadRow;
-use service::{Past, When};
+use service::{Past, Streams, When};
 
 use crate::cli::{AsOfArgs, AsOfCommand};
 use crate::commands::rows::Row;
@@ -60,12 +60,9 @@ pub(crate) fn lead(source: &mut Source, id: LeadId, when: When, settings: &Setti
         Source::Folder(folder) => {
             refuse_future(when, settings)?;
             let tenant = folder.tenant()?;
-            if folder.engine.book(tenant, id.visitor).is_err() {
-                return Err(lead::unknown(id));
-            }
-            let heads = folder.engine.stream_heads(id.visitor)?;
-            let scratch = settings.data.join(PAST);
-            let past = Past::of_streams(folder.engine.parts(), (id.visitor, heads), when, &scratch)?;
+            let streams = Streams::find(&mut folder.engine, tenant, id.visitor, when)?;
+            let streams = streams.ok_or_else(|| lead::unknown(id))?;
+            let past = Past::of_streams(folder.engine.parts(), streams, when, &settings.data.join(PAST))?;
             let (found, _) = past.reader()?.lead(tenant, id)?;
             found.map(Row::Ours).ok_or_else(|| lead::unknown(id))
         }
