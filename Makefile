@@ -16,7 +16,7 @@ define heading
 endef
 
 help: ## List the targets
-	@echo 'Leadfold. The first build takes about 18 minutes on two cores, because RocksDB is compiled once.'
+	@echo 'Leadfold. The first build takes about half an hour on two cores, because RocksDB and DataFusion are compiled once.'
 	@echo
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1 \2/p' $(firstword $(MAKEFILE_LIST)) | \
 		while read -r target does; do printf '  make %-12s%s\n' "$$target" "$$does"; done

@@ -43,6 +43,8 @@ mod policies;
 
 mod quarantine;
 
+mod report;
+
 mod sql;
 
 mod changes;

@@ -1,6 +1,6 @@
 //! What goes wrong, as RFC 9457 problems: every mapping from an error to a status stands here.
 
-use analytics::{Place, QueryError as SqlError};
+use analytics::{Fault as QueryFault, Place, QueryError as SqlError};
 use axum::Json;
 use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::response::{IntoResponse, Response};
@@ -266,6 +266,10 @@ impl Problem {
             SqlError::TooManyRows { .. } => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "too-many-rows", "The answer has too many rows", at(&None), "rows")
             }
+            SqlError::TooManyGroups { .. } | SqlError::TooManyUnits { .. } => {
+                let title = "The answer has too many groups";
+                (StatusCode::UNPROCESSABLE_ENTITY, "too-many-groups", title, "dimensions".to_owned(), "groups")
+            }
             SqlError::Tables(tables) => {
                 tracing::error!(error = %tables, "the analytics tables can't be read");
                 return Self::analytics_unavailable(crate::sql::REBUILD);
@@ -274,6 +278,18 @@ impl Problem {
         };
         let error = FieldProblem { path, code: code.to_owned(), message: message.clone() };
         Self::new(status, slug, title, message).with_errors(vec![error])
+    }
+
+    /// A document that asks for a report and can't be answered as it stands.
+    pub(crate) fn query_faults(faults: &[QueryFault]) -> Self {
+        let faults = faults.iter().map(|fault| FieldProblem {
+            path: fault.path.clone(),
+            code: fault.code.to_owned(),
+            message: fault.message.clone(),
+        });
+        let detail = "The query can't be answered as it is; errors says why.";
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-query", "The query is not valid", detail)
+            .with_errors(faults.collect())
     }
 
     fn policy_changed(version: u32) -> Self {

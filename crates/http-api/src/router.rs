@@ -30,7 +30,7 @@ use crate::problem::{Problem, ProblemBody};
 use crate::state::Api;
 use crate::{
     acts, changes, checkpoint, duplicates, events, health, leads, linger, observe, orphans, policies, quarantine,
-    scores, segment, sql, visitors,
+    report, scores, segment, sql, visitors,
 };
 
 #[derive(OpenApi)]
@@ -97,6 +97,7 @@ fn routes_of_api() -> OpenApiRouter<Api> {
         .routes(routes!(policies::show_version))
         .routes(routes!(policies::lead_types))
         .routes(routes!(sql::query))
+        .routes(routes!(report::query))
         .routes(routes!(quarantine::list))
         .routes(routes!(quarantine::show))
         .routes(routes!(quarantine::retry))

@@ -92,22 +92,11 @@ pub(crate) async fn query(
     let body = Bytes::from_request(request, &api).await?;
     let SqlBody { query, format } = read(&headers, &body)?;
     let format = format_of(format.as_deref(), &headers)?;
-    api.reached(min_position)?;
-    let (reader, analysis) = api.analysed(min_position).await?;
-    let turn = tokio::time::timeout(analysis.limits.time, Arc::clone(&analysis.turns).acquire_owned()).await;
-    let Ok(Ok(turn)) = turn else { return Err(Problem::busy()) };
-    let (snapshot, limits) = (reader.snapshot(), analysis.limits.clone());
-    let position = snapshot.position();
-    let task = analysis.runtime.spawn(async move {
-        let session = Session::new(snapshot, &tenant.name, limits)?;
+    let ask = move |session: Session| async move {
         let answer: Answer = session.query(&query).await?;
-        let bytes = answer.written(format).await;
-        drop(turn);
-        bytes
-    });
-    // Whoever goes away takes the query along.
-    let task = AbortOnDrop(task);
-    let bytes = task.finished().await.map_err(|error| Problem::internal(&error))??;
+        answer.written(format).await
+    };
+    let (position, bytes) = api.ask_tables(&tenant.name, min_position, ask).await?;
     let mut response = bytes.into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
@@ -130,13 +119,19 @@ impl<T> Drop for AbortOnDrop<T> {
 }
 
 fn read(headers: &HeaderMap, body: &Bytes) -> Result<SqlBody, Problem> {
-    let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if !media.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
-        return Err(Problem::unsupported_media("Send the query as JSON: {\"query\": \"select …\"}."));
-    }
+    must_be_json(headers, "Send the query as JSON: {\"query\": \"select …\"}.")?;
     let wrong =
         |_| Problem::field("", "invalid_body", "The body must be {\"query\": \"select …\", \"format\": \"json\"}.");
     serde_json::from_slice(body).map_err(wrong)
+}
+
+/// Refuses a body that is said to be anything but JSON.
+pub(crate) fn must_be_json(headers: &HeaderMap, what: &'static str) -> Result<(), Problem> {
+    let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if media.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    Err(Problem::unsupported_media(what))
 }
 
 /// What the body says, or else the first that is known of what the caller accepts.
@@ -155,6 +150,35 @@ fn format_of(named: Option<&str>, headers: &HeaderMap) -> Result<Format, Problem
 }
 
 impl Api {
+    /// Answers a query on the threads of the tables, when it is its turn. Returns the position of the answer, too.
+    pub(crate) async fn ask_tables<T, F>(
+        &self,
+        tenant: &str,
+        min_position: Option<u64>,
+        ask: impl FnOnce(Session) -> F + Send + 'static,
+    ) -> Result<(LogPosition, T), Problem>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, QueryError>> + Send + 'static,
+    {
+        self.reached(min_position)?;
+        let (reader, analysis) = self.analysed(min_position).await?;
+        let turn = tokio::time::timeout(analysis.limits.time, Arc::clone(&analysis.turns).acquire_owned()).await;
+        let Ok(Ok(turn)) = turn else { return Err(Problem::busy()) };
+        let (snapshot, limits, tenant) = (reader.snapshot(), analysis.limits.clone(), tenant.to_owned());
+        let position = snapshot.position();
+        let task = analysis.runtime.spawn(async move {
+            let session = Session::new(snapshot, &tenant, limits)?;
+            let answer = ask(session).await;
+            drop(turn);
+            answer
+        });
+        // Whoever goes away takes the query along.
+        let task = AbortOnDrop(task);
+        let answer = task.finished().await.map_err(|error| Problem::internal(&error))??;
+        Ok((position, answer))
+    }
+
     /// The analytics tables, once they hold what the caller has seen before.
     pub(crate) async fn analysed(&self, min_position: Option<u64>) -> Result<(AnalyticsReader, &Analysis), Problem> {
         let Some(analysis) = &self.analysis else {

@@ -13,7 +13,7 @@ use lead_domain::{InteractionId, LeadId, Time, VisitorId};
 pub(crate) use audit::{AsOfArgs, AsOfCommand, BackupArgs, ExplainArgs, ReplayArgs, RestoreArgs, WhatIfArgs};
 pub(crate) use care::{ProjectionsAct, ProjectionsArgs, QuarantineAct, QuarantineArgs, QuarantineFilter};
 pub(crate) use serving::{FeedCommand, KeysCommand, LogFormat, NatsArgs, ServeArgs};
-pub(crate) use sql::{SqlArgs, SqlFormat};
+pub(crate) use sql::{AnalyticsArgs, SqlArgs, SqlFormat};
 
 use crate::generate::GenerateArgs;
 use crate::settings::{GlobalArgs, parse_time};
@@ -77,6 +77,11 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  leadfold quarantine\n  leadfold quarantine 1042 show\n  \
         leadfold quarantine 1042 retry --with repaired.json\n  leadfold quarantine 1042 discard")]
     Quarantine(QuarantineArgs),
+    /// Measure leads, interactions, events and attribution: counts, sums, percentiles, shares, by anything, compared
+    #[command(after_help = "The query is a document; ARCHITECTURE.md and /docs of a service describe it.\n\n\
+        Examples:\n  leadfold analytics '{\"source\": \"leads\", \"measures\": [\"count\", \"sum:sale_value\"], \
+        \"dimensions\": [\"lead_type\"]}'\n  leadfold analytics query.json")]
+    Analytics(AnalyticsArgs),
     /// Ask the analytics tables with SQL: one statement that only reads
     #[command(
         after_help = "The tables are interactions, lead_events and leads; `describe leads` names the columns.\n\n\

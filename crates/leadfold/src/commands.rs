@@ -1,6 +1,7 @@
 //! The commands, one module each.
 
 mod act;
+mod analytics;
 mod as_of;
 mod backup;
 mod config;
@@ -46,6 +47,7 @@ pub(crate) fn run(command: &Command, settings: &Settings, configuration: &Config
         Command::Duplicates(args) => duplicates::run(args, settings),
         Command::Visitor(args) => visitor::run(args, settings),
         Command::Quarantine(args) => quarantine::run(args, settings),
+        Command::Analytics(args) => analytics::run(args, settings),
         Command::Sql(args) => sql::run(args, settings),
         Command::Projections(args) => projections::run(args, settings),
         Command::Serve(args) => crate::serve::run(args, settings),

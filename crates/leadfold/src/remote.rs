@@ -119,6 +119,11 @@ impl Call {
         Self::of(Method::POST, "/v1/sql".to_owned(), Repeat::Safe).body("application/json", body.into_bytes())
     }
 
+    /// A document that asks the analytics tables for figures.
+    pub(crate) fn report(document: Vec<u8>) -> Self {
+        Self::of(Method::POST, "/v1/analytics/query".to_owned(), Repeat::Safe).body("application/json", document)
+    }
+
     /// The same request, which must not be made twice: the service wouldn't know that it was.
     pub(crate) const fn once(mut self) -> Self {
         self.repeat = Repeat::Unsafe;

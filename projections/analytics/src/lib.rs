@@ -1,4 +1,4 @@
-//! The analytics tables: interactions, lead events and leads as Parquet files and a tail in memory, and SQL over them.
+//! The analytics tables: interactions, lead events and leads as Parquet files and a tail in memory; reports and SQL over them.
 //!
 //! A projection that follows the log, and read-only queries of one tenant at one position. Decides nothing, and holds no
 //! contact details: names, addresses and numbers stay out of the tables. What may be personal in them are free attributes;
@@ -24,8 +24,13 @@ mod snapshot;
 
 mod query;
 
+mod nearest;
+
+mod report;
+
 pub use analytics::{Analytics, Limits};
 pub use error::AnalyticsError;
 pub use query::{Answer, Format, Output, Place, QueryError, QueryLimits, Session, Shown};
+pub use report::{Column, Fault, Note, Question, Report, Setting, ShownPeriod};
 pub use snapshot::{AnalyticsReader, Snapshot};
 pub use table::Table;

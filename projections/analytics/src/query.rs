@@ -26,6 +26,7 @@ use datafusion::object_store::local::LocalFileSystem;
 use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::sql::parser::Statement;
 use event_log::LogPosition;
 use futures_util::StreamExt;
 use tokio::time::Instant;
@@ -61,9 +62,9 @@ impl Default for QueryLimits {
 
 /// What queries of one tenant see: the tables at one position.
 pub struct Session {
-    context: SessionContext,
+    pub(crate) context: SessionContext,
     snapshot: Arc<Snapshot>,
-    limits: QueryLimits,
+    pub(crate) limits: QueryLimits,
 }
 
 impl fmt::Debug for Session {
@@ -158,7 +159,15 @@ impl Session {
     }
 
     async fn begin(&self, sql: &str) -> Result<SendableRecordBatchStream, QueryError> {
-        let statement = statement::only_reading(sql)?;
+        self.run(statement::only_reading(sql)?).await
+    }
+
+    /// Begins a query of ours, which may be longer than anybody's.
+    pub(crate) async fn begin_own(&self, sql: &str) -> Result<SendableRecordBatchStream, QueryError> {
+        self.run(statement::parsed(sql)?).await
+    }
+
+    async fn run(&self, statement: Statement) -> Result<SendableRecordBatchStream, QueryError> {
         let plan = self.context.state().statement_to_plan(statement).await?;
         statement::verify(&plan)?;
         let frame = self.context.execute_logical_plan(plan).await?;

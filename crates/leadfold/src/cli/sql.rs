@@ -5,6 +5,15 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 #[derive(Args, Debug)]
+pub(crate) struct AnalyticsArgs {
+    /// The query itself, the file that it is in, or `-` for standard input
+    pub(crate) query: String,
+    /// Seconds that it may take [default: 600]
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) timeout: Option<u64>,
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct SqlArgs {
     /// The query
     pub(crate) query: String,

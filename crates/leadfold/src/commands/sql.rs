@@ -123,6 +123,8 @@ fn wrong_query(error: QueryError) -> anyhow::Error {
         QueryError::TooLong { .. }
         | QueryError::TooMuchMemory
         | QueryError::TooManyRows { .. }
+        | QueryError::TooManyGroups { .. }
+        | QueryError::TooManyUnits { .. }
         | QueryError::Tables(_)
         | QueryError::Failed { .. } => error.into(),
     }

@@ -13,6 +13,7 @@ mod limits;
 mod once;
 mod policy;
 mod reach;
+mod reports;
 mod sdk;
 mod stream;
 mod support;

@@ -8,6 +8,7 @@ use datafusion::sql::sqlparser::parser::ParserError;
 use thiserror::Error;
 
 use crate::error::AnalyticsError;
+use crate::nearest::nearest;
 
 /// Where in the text of a query, both from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +58,20 @@ pub enum QueryError {
     TooManyRows {
         /// The limit.
         limit: u64,
+    },
+    /// There are too many groups.
+    #[error("make more than {limit} groups. Group by less or by coarser things, filter, or ask for a shorter period")]
+    TooManyGroups {
+        /// The limit.
+        limit: u64,
+    },
+    /// The time has too many units.
+    #[error("tell more than {limit} units of time ({unit}) apart. Ask for a shorter period, or a larger unit")]
+    TooManyUnits {
+        /// The unit.
+        unit: &'static str,
+        /// The limit.
+        limit: usize,
     },
     /// The tables can't be read.
     #[error(transparent)]
@@ -132,30 +147,12 @@ fn syntax(error: &ParserError) -> QueryError {
 
 fn of_schema(error: &SchemaError) -> String {
     let SchemaError::FieldNotFound { field, valid_fields } = error else { return plain(&error.to_string()) };
-    let mut names: Vec<&str> = valid_fields.iter().map(|field| field.name.as_str()).collect();
-    names.sort_by_key(|name| differences(name, &field.name));
-    match names.first().filter(|name| differences(name, &field.name) <= 3) {
+    let names: Vec<&str> = valid_fields.iter().map(|field| field.name.as_str()).collect();
+    match nearest(&field.name, names.iter().copied()) {
         Some(name) => format!("there is no column \"{}\"; did you mean \"{name}\"?", field.name),
         None if names.is_empty() => format!("there is no column \"{}\"", field.name),
         None => format!("there is no column \"{}\"; there are: {}", field.name, names.join(", ")),
     }
-}
-
-/// How many characters have to be changed, added or left out to make one name of the other.
-fn differences(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (place, character) in one.chars().enumerate() {
-        let mut diagonal = std::mem::replace(row.first_mut().unwrap_or(&mut 0), place + 1);
-        let mut left = place + 1;
-        for (cell, wanted) in row.iter_mut().skip(1).zip(&other) {
-            let changed = diagonal + usize::from(character != *wanted);
-            diagonal = *cell;
-            *cell = changed.min(*cell + 1).min(left + 1);
-            left = *cell;
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 /// Without what only the engine's makers need.
@@ -163,18 +160,4 @@ fn plain(message: &str) -> String {
     let message = message.split("\n\nbacktrace").next().unwrap_or(message);
     let message = message.strip_prefix("Error during planning: ").unwrap_or(message);
     message.replace("leadfold.tables.", "").trim().to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::differences;
-
-    #[test]
-    fn names_differ_by_changed_added_and_missing_characters() {
-        assert_eq!(differences("lead_type", "lead_typ"), 1);
-        assert_eq!(differences("leadtype", "lead_type"), 1);
-        assert_eq!(differences("abc", "abd"), 1);
-        assert_eq!(differences("", "abc"), 3);
-        assert_eq!(differences("same", "same"), 0);
-    }
 }

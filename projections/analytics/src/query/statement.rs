@@ -19,6 +19,11 @@ pub(crate) fn only_reading(sql: &str) -> Result<Statement, QueryError> {
     if sql.len() > TEXT_BYTES_MAX {
         return Err(QueryError::Refused { reason: "the text of a query may have 64 KiB" });
     }
+    parsed(sql)
+}
+
+/// The same, however long it is.
+pub(crate) fn parsed(sql: &str) -> Result<Statement, QueryError> {
     let mut statements = DFParserBuilder::new(sql).with_dialect(&PostgreSqlDialect {}).build()?.parse_statements()?;
     let statement = statements.pop_front().ok_or(ONE)?;
     if !statements.is_empty() {

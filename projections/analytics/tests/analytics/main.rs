@@ -10,6 +10,7 @@ mod following;
 #[allow(dead_code, reason = "the listing's tests use more of it")]
 mod histories;
 mod queries;
+mod reports;
 #[path = "../../../listing/tests/listing/world.rs"]
 #[allow(dead_code, reason = "the listing's tests use more of it")]
 mod world;

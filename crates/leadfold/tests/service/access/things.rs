@@ -29,6 +29,7 @@ pub(crate) enum Kind {
     Quarantined,
     Repaired,
     Query,
+    Question,
 }
 
 /// The id in an address, and a body with its media type.
@@ -100,6 +101,9 @@ impl Things {
             }
             Kind::Quarantined => Thing { id: self.quarantined(), body: None },
             Kind::Query => json(String::new(), json!({ "query": "select * from leads" })),
+            Kind::Question => {
+                json(String::new(), json!({ "source": "leads", "measures": ["count"], "dimensions": ["visitor_id"] }))
+            }
             Kind::Repaired => json(self.quarantined(), json!({ "event": self.event().json() })),
         }
     }
