@@ -248,10 +248,11 @@ impl Problem {
         };
         let (status, slug, title, path, code) = match error {
             SqlError::Syntax { place, .. } => {
-                (StatusCode::BAD_REQUEST, "invalid-query", "The query is not valid", at(place), "syntax")
+                (StatusCode::UNPROCESSABLE_ENTITY, "invalid-query", "The query is not valid", at(place), "syntax")
             }
             SqlError::Refused { .. } => {
-                (StatusCode::BAD_REQUEST, "query-refused", "The statement is not run here", at(&None), "refused")
+                let title = "The statement is not run here";
+                (StatusCode::UNPROCESSABLE_ENTITY, "query-refused", title, at(&None), "refused")
             }
             SqlError::Invalid { place, .. } => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "invalid-query", "The query is not valid", at(place), "invalid")

@@ -116,8 +116,8 @@ fn what_is_wrong_with_a_query_is_a_problem_of_the_caller() {
     let site = Site::shop();
     let service = site.serve();
     for (body, status, kind) in [
-        (json!({ "query": "selec 1" }), 400, "invalid-query"),
-        (json!({ "query": "drop table leads" }), 400, "query-refused"),
+        (json!({ "query": "selec 1" }), 422, "invalid-query"),
+        (json!({ "query": "drop table leads" }), 422, "query-refused"),
         (json!({ "query": "select lead_typ from leads" }), 422, "invalid-query"),
         (json!({ "query": "select * from secrets" }), 422, "invalid-query"),
         (json!({ "query": "select 1", "format": "xml" }), 400, "invalid-request"),

@@ -6,11 +6,13 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, Running, Site, eventually, tool, workspace};
 
+const CLOCK: &str = "2026-04-17T00:00:00Z";
+
 /// A shop over the weeks in which clocks go forward, in America and in Europe.
 fn shop() -> (Site, String) {
     let mut site = Site::shop();
     // Just behind the traffic, so that leads are open.
-    site.set_clock("2026-04-17T00:00:00Z");
+    site.set_clock(CLOCK);
     let sent = site.done(&[
         "generate",
         "--visitors",
@@ -96,6 +98,12 @@ fn reports_say_what_counting_again_by_another_road_says() {
     let service = site.serve();
     let questions = questions();
     // The service ticks once, to where its time stands still; then nothing changes any more.
+    eventually("every lead that is due is closed", || {
+        let open = service.client().get("/v1/leads?status=open&limit=500").ok(200);
+        assert_eq!(open["next_cursor"], Value::Null);
+        let due = |lead: &Value| lead["deadline"].as_str().unwrap() <= CLOCK;
+        (!open["items"].as_array().unwrap().iter().any(due)).then_some(())
+    });
     let answers = eventually("all at one position", || {
         let answers: Vec<Value> = questions.iter().map(|question| ask(&service, question).ok(200)).collect();
         answers.iter().all(|answer| answer["position"] == answers[0]["position"]).then_some(answers)
