@@ -1,4 +1,4 @@
-//! The tables and indexes of model version 3. A change of anything here is a new version.
+//! The tables and indexes of model version 4. A change of anything here is a new version.
 
 /// The version of the model; part of the file's name.
 pub(crate) const MODEL_VERSION: u32 = 4;
