@@ -36,6 +36,12 @@ impl Chain {
         self.0.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }
 
+    /// All 64 hexadecimal digits.
+    #[must_use]
+    pub fn digits(&self) -> String {
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// The chain value of a record that follows one with this value.
     fn next(self, header: &[u8], facts: &[u8]) -> Self {
         let mut hasher = blake3::Hasher::new();

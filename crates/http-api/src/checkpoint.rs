@@ -41,8 +41,7 @@ pub(crate) async fn make(State(api): State<Api>, caller: Caller) -> Result<At<Ch
     caller.must(Permission::Configure)?;
     let folder = api.options.checkpoint_folder.clone().ok_or_else(Problem::no_route)?;
     let copied = api.service.read_records(LogPosition::START, move |parts| copy(parts, &folder)).await??;
-    let chain = copied.chain.0.iter().map(|byte| format!("{byte:02x}")).collect();
-    let made = CheckpointMade { position: copied.position.0, chain };
+    let made = CheckpointMade { position: copied.position.0, chain: copied.chain.digits() };
     Ok(At::new(copied.position, made).status(StatusCode::CREATED))
 }
 

@@ -67,6 +67,11 @@ pub(crate) fn table(head: &[&str], rows: Vec<Vec<String>>) -> anyhow::Result<()>
     Ok(())
 }
 
+/// The first 16 hexadecimal digits of a state root.
+pub(crate) fn short_root(root: &[u8; 32]) -> String {
+    root.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// A time as RFC 3339 in UTC; years beyond 0 to 9999 show as their ends.
 pub(crate) fn rfc3339(time: Time) -> String {
     let millis = time.as_millis().clamp(-62_167_219_200_000, 253_402_300_799_999);

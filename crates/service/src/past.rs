@@ -56,18 +56,22 @@ impl Streams {
         when: When,
     ) -> Result<Option<Self>, EngineError> {
         let Some(found) = engine.tenants().iter().find(|found| found.id == tenant) else { return Ok(None) };
-        let (mut policy, mut version) = (found.policy().clone(), found.version);
+        let (in_force, mut version) = (found.policy().clone(), found.version);
         if engine.book(tenant, visitor).is_err() {
             return Ok(None);
         }
-        while let Some(stored) = engine.policy_version(tenant, version)? {
-            // What stands in the log was checked when it was adopted.
-            policy = policy_document::read(&stored.document, None).map_or(policy, |document| document.policy);
-            if version <= 1 || when.as_of.is_none_or(|as_of| stored.adopted_at <= as_of) {
-                break;
-            }
+        let mut stored = engine.policy_version(tenant, version)?;
+        while let (Some(later), Some(as_of)) = (&stored, when.as_of)
+            && later.adopted_at > as_of
+            && version > 1
+        {
             version -= 1;
+            let Some(earlier) = engine.policy_version(tenant, version)? else { break };
+            stored = Some(earlier);
         }
+        // What stands in the log was checked when it was adopted.
+        let read = stored.and_then(|stored| policy_document::read(&stored.document, None).ok());
+        let policy = read.map_or(in_force, |document| document.policy);
         let heads = engine.stream_heads(visitor)?;
         Ok(Some(Self { visitor, heads, tenant, policy }))
     }

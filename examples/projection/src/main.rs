@@ -1,6 +1,6 @@
 //! Brings the example's model up to date with the log of a data folder, and prints it.
 //!
-//! The log can be opened by one process at a time: stop the service first, or use a copy of the folder.
+//! The log is opened for reading only, as it stands, so a service may run beside it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use event_log::LogPosition;
 use example_projection::ByChannel;
 use key_vault::{KeyVault, MasterKey};
 use projector::Projector;
-use rocks_store::{LogOptions, RocksLog};
+use rocks_store::{LogOptions, ReadOnlyLog};
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
@@ -25,7 +25,7 @@ fn main() -> anyhow::Result<()> {
 
 fn caught_up(data: &Path, models: &Path) -> anyhow::Result<Projector<ByChannel>> {
     std::fs::create_dir_all(models).with_context(|| format!("cannot make the folder {}", models.display()))?;
-    let log = RocksLog::open_existing(&data.join("log"), &LogOptions::default()).context("cannot open the log")?;
+    let log = ReadOnlyLog::open(&data.join("log"), &LogOptions::default()).context("cannot open the log")?;
     // It wants no personal data, so it never asks for a key.
     let vault = KeyVault::in_memory(MasterKey::from_bytes([0; 32]));
     let mut projector = Projector::new(Arc::new(log), Arc::new(vault), ByChannel::open(models)?)?;

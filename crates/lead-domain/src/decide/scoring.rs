@@ -127,8 +127,8 @@ impl Desk<'_> {
         let policy = self.policy;
         let stages = &policy.scoring.stages;
         let Some(found) = self.shelf.book(lead.visitor).and_then(|book| book.lead(lead)) else { return };
-        let now = found.ledger.as_ref().and_then(|ledger| ledger.stage.clone());
-        let place = now.as_ref().and_then(|(name, _)| stages.iter().position(|stage| stage.name == *name));
+        let now = found.ledger.as_ref().and_then(|ledger| ledger.stage.as_ref());
+        let place = now.and_then(|(name, _)| stages.iter().position(|stage| stage.name == *name));
         let ahead = place.map_or(0, |place| place.saturating_add(1));
         let mut further = stages.iter().skip(ahead).rev();
         let entered = further.find(|stage| match &stage.enter_when {
@@ -137,9 +137,8 @@ impl Desk<'_> {
             Some(when) => self.enters(lead, when, interaction),
         });
         let Some(entered) = entered else { return };
-        let stayed =
-            now.as_ref().map(|(_, since)| Period::from_millis(at.as_millis().saturating_sub(since.as_millis())));
-        let from = now.map(|(name, _)| name);
+        let stayed = now.map(|(_, since)| Period::from_millis(at.as_millis().saturating_sub(since.as_millis())));
+        let from = now.map(|(name, _)| name.clone());
         self.state(Event::StageEntered { lead, at, stage: entered.name.clone(), from, stayed });
     }
 

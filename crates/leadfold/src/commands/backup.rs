@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, bail};
-use event_log::{EventLog, Head};
+use event_log::EventLog;
 use key_vault::{MASTER_FILE, VAULT_FILE};
 use rocks_store::{LogOptions, ReadOnlyLog};
 use serde::Deserialize;
@@ -150,14 +150,10 @@ fn checkpoint(source: &Source, settings: &Settings) -> anyhow::Result<Made> {
             let place = settings.data.join(CHECKPOINT);
             fs::create_dir_all(&place).with_context(|| format!("cannot make {}", place.display()))?;
             let head = folder.engine.parts().log.checkpoint(&place.join("log"))?;
-            Ok(Made { position: head.position.0, chain: digits(head) })
+            Ok(Made { position: head.position.0, chain: head.chain.digits() })
         }
         Source::Server(server) => server.send(&Call::checkpoint())?.json(),
     }
-}
-
-fn digits(head: Head) -> String {
-    head.chain.0.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The files of a backup, by their paths in it.
@@ -278,7 +274,7 @@ fn chosen(args: &RestoreArgs) -> anyhow::Result<Backup> {
 fn check_head(backup: &Backup, place: &Path) -> anyhow::Result<()> {
     let log = ReadOnlyLog::open(&place.join("log"), &LogOptions::default()).context("cannot open the backup's log")?;
     let head = log.head();
-    if (head.position.0, digits(head)) == (backup.manifest.position, backup.manifest.chain.clone()) {
+    if (head.position.0, head.chain.digits()) == (backup.manifest.position, backup.manifest.chain.clone()) {
         return Ok(());
     }
     bail!(DamageFound("cannot use the backup: its log doesn't end where its manifest says".to_owned()))

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::cli::ReplayArgs;
 use crate::failure::{DamageFound, UsageError};
 use crate::folder;
-use crate::output::{json_line, line, progress_bar, rfc3339};
+use crate::output::{json_line, line, progress_bar, rfc3339, short_root};
 use crate::settings::Settings;
 
 pub(crate) fn run(args: &ReplayArgs, settings: &Settings) -> anyhow::Result<()> {
@@ -57,8 +57,8 @@ fn print(found: &Replay, seconds: f64) -> anyhow::Result<()> {
         Some(Difference::StateRoot { position, recorded, decided }) => {
             line(format_args!(
                 "position {position}: the state root is recorded as {}, and the books come to {}",
-                digits(recorded),
-                digits(decided)
+                short_root(recorded),
+                short_root(decided)
             ))?;
         }
         Some(Difference::Unfired { position, visitor, clock, .. }) => {
@@ -94,7 +94,7 @@ fn side(name: &str, decision: Result<&Decision, String>) -> anyhow::Result<()> {
 fn shown(found: &Replay, seconds: f64) -> Value {
     json!({
         "same": found.difference.is_none(), "records": found.records, "decided": found.decided, "events": found.events,
-        "state_roots": found.state_roots, "position": found.position.0, "state_root": digits(&found.state_root),
+        "state_roots": found.state_roots, "position": found.position.0, "state_root": short_root(&found.state_root),
         "seconds": seconds, "difference": found.difference.as_ref().map(difference),
     })
 }
@@ -110,7 +110,7 @@ fn difference(difference: &Difference) -> Value {
             },
         }),
         Difference::StateRoot { recorded, decided, .. } => json!({
-            "kind": "state_root", "position": position, "recorded": digits(recorded), "decided": digits(decided),
+            "kind": "state_root", "position": position, "recorded": short_root(recorded), "decided": short_root(decided),
         }),
         Difference::Unfired { visitor, clock, .. } => json!({
             "kind": "deadline_missing", "position": position, "visitor_id": visitor.to_string(),
@@ -122,9 +122,4 @@ fn difference(difference: &Difference) -> Value {
 fn decision(decision: &Decision) -> Value {
     let events: Vec<LeadEvent> = decision.events.iter().map(LeadEvent::from).collect();
     json!({ "visitor_id": decision.visitor.to_string(), "events": events })
-}
-
-/// The first 16 digits of a state root, as `verify` shows it.
-fn digits(root: &[u8; 32]) -> String {
-    root.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }

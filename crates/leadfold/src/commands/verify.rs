@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::failure::DamageFound;
 use crate::folder::{self, Folder};
-use crate::output::{json_line, line, progress_bar};
+use crate::output::{json_line, line, progress_bar, short_root};
 use crate::settings::Settings;
 
 pub(crate) fn run(settings: &Settings) -> anyhow::Result<()> {
@@ -16,7 +16,7 @@ pub(crate) fn run(settings: &Settings) -> anyhow::Result<()> {
     let bar = progress_bar(folder.engine.head().position.0, "verifying");
     let found = folder.engine.verify(&mut |position| bar.set_position(position.0))?;
     bar.finish_and_clear();
-    let root: String = found.state_root.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let root = short_root(&found.state_root);
     if settings.json {
         for finding in &found.findings {
             json_line(&json!({ "place": finding.place, "fault": finding.fault, "cure": finding.cure }))?;
