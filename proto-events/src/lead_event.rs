@@ -130,6 +130,120 @@ pub enum LeadEvent {
         #[serde(skip_serializing_if = "Option::is_none")]
         stayed_ms: Option<i64>,
     },
+    /// A visitor said whether they want to hear from us. Without `medium` it is about all media.
+    ConsentChanged {
+        visitor_id: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        medium: Option<String>,
+        given: bool,
+        at: String,
+    },
+    /// A nurture programme began, by an interaction where one is named.
+    NurtureStarted {
+        lead_id: String,
+        programme: String,
+        at: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        interaction_id: Option<String>,
+        next: NextStep,
+    },
+    /// A message should be sent now, by whoever reads this: by `medium` where one is named, and not after `expires_at`.
+    /// Steps are numbered from 1; of several that were due at once only the last one comes, and `passed_over` counts the
+    /// others. `person` is there where events leave for a destination, and tells what a personal message needs.
+    NurtureStepDue {
+        lead_id: String,
+        programme: String,
+        step: u16,
+        template: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        medium: Option<String>,
+        at: String,
+        due_at: String,
+        expires_at: String,
+        passed_over: u16,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        next: Option<NextStep>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        person: Option<Box<Person>>,
+    },
+    /// A step was due, but nothing should be sent.
+    NurtureStepSuppressed {
+        lead_id: String,
+        programme: String,
+        step: u16,
+        template: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        medium: Option<String>,
+        at: String,
+        due_at: String,
+        because: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        next: Option<NextStep>,
+    },
+    /// A nurture programme ended.
+    NurtureStopped { lead_id: String, programme: String, at: String, because: &'static str },
+}
+
+/// When the next step of a nurture programme is due: at a time, or once the visitor has been quiet for so long.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NextStep {
+    /// At this time.
+    DueAt(String),
+    /// After so many milliseconds without an interaction.
+    AfterQuietMs(i64),
+}
+
+/// What a personal message to a visitor needs: the latest that is known. Empty for one who was erased.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Person {
+    /// The tenant's own number for the customer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub customer_id: Option<String>,
+    /// The contact's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The e-mail address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// The phone number, E.164.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phone: Option<String>,
+    /// BCP 47 language tag.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub locale: Option<String>,
+    /// The product that the visitor looked at last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_product: Option<LastProduct>,
+    /// The lead's type.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lead_type: Option<String>,
+    /// The lead's stage of the funnel.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stage: Option<String>,
+    /// How warm the lead is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<&'static str>,
+    /// The lead's score.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub score: Option<i32>,
+}
+
+/// A product as it was shown to a visitor.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct LastProduct {
+    /// The shop's number for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Its category.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub category: Option<String>,
+    /// Its price.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub price: Option<Money>,
 }
 
 /// A score: `total` is the sum of the ledger's rows, and `fit` and `engagement` are its two parts.
@@ -207,6 +321,11 @@ pub const fn name(event: &Event) -> &'static str {
         Event::ScoreChanged { .. } => "score_changed",
         Event::TemperatureChanged { .. } => "temperature_changed",
         Event::StageEntered { .. } => "stage_entered",
+        Event::ConsentChanged { .. } => "consent_changed",
+        Event::NurtureStarted { .. } => "nurture_started",
+        Event::NurtureStepDue { .. } => "nurture_step_due",
+        Event::NurtureStepSuppressed { .. } => "nurture_step_suppressed",
+        Event::NurtureStopped { .. } => "nurture_stopped",
     }
 }
 

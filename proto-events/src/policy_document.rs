@@ -1,18 +1,18 @@
 //! Reads a policy document: the TOML in which people write everything that they configure for one tenant.
 //!
 //! Finds all faults at once, each with its path, such as `lead_type[1].close_after`. What decisions depend on becomes a
-//! [`lead_domain::Policy`]; nurture programmes are checked for sense and kept. Knows no files.
+//! [`lead_domain::Policy`]. Knows no files.
 
 mod condition;
 mod engagement;
 mod lead_types;
+mod nurture;
 mod scoring;
 mod section;
 mod words;
 
 use std::cell::RefCell;
 
-pub use engagement::{Nurture, NurtureStep, StepDelay};
 pub use lead_domain::policy::Fault;
 use lead_domain::{Currency, Name, Period, Policy};
 use section::Section;
@@ -36,8 +36,6 @@ pub struct PolicyDocument {
     pub phone_region: String,
     /// Identifiers that never match anybody.
     pub blocked_identifiers: Vec<String>,
-    /// The nurture programmes.
-    pub nurture: Vec<Nurture>,
 }
 
 /// Reads a document. `previous` is the tenant's policy in force, whose lead types must stay.
@@ -96,6 +94,7 @@ fn read_document(root: &mut Section<'_>) -> PolicyDocument {
         lead_types: lead_types::lead_types(root),
         skills: lead_types::entry_points(root, "skill"),
         channels: lead_types::entry_points(root, "channel"),
+        nurture: nurture::nurturing(root, &scoring.stages),
         scoring,
         version: 0,
     };
@@ -106,7 +105,6 @@ fn read_document(root: &mut Section<'_>) -> PolicyDocument {
             region.parse::<phonenumber::country::Id>().is_ok()
         }),
         blocked_identifiers: blocked_identifiers(root),
-        nurture: engagement::nurture(root),
     }
 }
 

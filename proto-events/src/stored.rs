@@ -1,13 +1,13 @@
 //! Records as they are stored: what the facts and the personal part of a record hold, and their codec.
 //!
-//! The types here are the newest shapes. [`v1`], [`v2`] and [`v3`] hold the frozen shapes of their versions; a later version adds a module with
-//! its own frozen shapes and a `From` step upward, and records of every version stay readable for ever. The log is never
-//! rewritten.
+//! The types here are the newest shapes. [`v1`] to [`v4`] hold the frozen shapes of their versions; a later
+//! version adds a module with its own frozen shapes and a `From` step upward, and records of every version stay readable
+//! for ever. The log is never rewritten.
 //!
 //! ```text
 //! facts    = input | event*          (bincode 2, standard configuration: variable-length integers, little-endian)
 //! input    = u8 variant | its fields (see v1::InputV1)
-//! event*   = count | v1::EventV1, or u8 200 and v3::EventV3 …
+//! event*   = count | v1::EventV1, or u8 200 and v3::EventV3, or u8 201 and v4::EventV4 …
 //! personal = v1::PersonalV1, sealed
 //! ```
 
@@ -16,6 +16,7 @@ mod convert;
 pub mod v1;
 pub mod v2;
 pub mod v3;
+pub mod v4;
 
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
 use compact_str::CompactString;
@@ -185,12 +186,14 @@ fn decode_whole<'a, T: bincode::BorrowDecode<'a, ()>>(what: &'static str, bytes:
 pub fn encode_events(events: &[Event], out: &mut Vec<u8>) {
     encode_into(&(events.len() as u64), out);
     for event in events {
-        match v3::stored(event) {
-            Some(event) => {
-                out.push(v3::EVENT_MARK);
-                encode_into(&event, out);
-            }
-            None => encode_into(&v1::EventV1::from(event), out),
+        if let Some(event) = v3::stored(event) {
+            out.push(v3::EVENT_MARK);
+            encode_into(&event, out);
+        } else if let Some(event) = v4::stored(event) {
+            out.push(v4::EVENT_MARK);
+            encode_into(&event, out);
+        } else {
+            encode_into(&v1::EventV1::from(event), out);
         }
     }
 }
@@ -252,6 +255,9 @@ pub fn decode_facts(codec: u8, bytes: &[u8]) -> Result<Facts, DecodeError> {
         let (event, tail) = match rest.split_first() {
             Some((&v3::EVENT_MARK, rest)) => {
                 decode_from::<v3::EventV3>("an event", rest).map(|(event, tail)| (Event::from(event), tail))?
+            }
+            Some((&v4::EVENT_MARK, rest)) => {
+                decode_from::<v4::EventV4>("an event", rest).map(|(event, tail)| (Event::from(event), tail))?
             }
             Some(_) | None => {
                 decode_from::<v1::EventV1>("an event", rest).map(|(event, tail)| (Event::from(event), tail))?

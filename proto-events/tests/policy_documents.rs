@@ -4,9 +4,10 @@
 
 use lead_domain::Period;
 use lead_domain::Temperature;
+use lead_domain::policy::nurture::StepDelay;
 use lead_domain::policy::scoring::LimitKey;
 use lead_domain::policy::{CountedFrom, Fault, Pick};
-use proto_events::policy_document::{PolicyDocument, StepDelay, read};
+use proto_events::policy_document::{PolicyDocument, read};
 
 const EXAMPLE: &str = include_str!("fixtures/policy-example.toml");
 
@@ -31,8 +32,11 @@ fn the_complete_example_is_accepted_as_written() {
     assert_eq!(scoring.rules[1].limit.unwrap().per, Some(LimitKey::ProductId));
     assert_eq!(scoring.temperature.unwrap().hysteresis, 5);
     assert_eq!(scoring.stages.len(), 4);
-    assert_eq!(document.nurture[1].start_when.temperature, Some(Temperature::Warm));
-    assert_eq!(document.nurture[1].steps[0].due, StepDelay::AfterQuiet(Period::from_days(3)));
+    let programmes = &policy.nurture.programmes;
+    assert_eq!(programmes[1].start_when.temperature, Some(Temperature::Warm));
+    assert_eq!(programmes[1].steps[0].delay, StepDelay::AfterQuiet(Period::from_days(3)));
+    assert_eq!((programmes[0].steps.len(), programmes[0].at_most.unwrap().times), (2, 2));
+    assert_eq!(policy.nurture.consent.opt_out[0].when.action.as_deref(), Some("consent.withdrawn"), "by default");
 }
 
 #[test]
@@ -220,6 +224,31 @@ fn each_fault_has_its_path_and_code() {
         ("{ after = \"72h\"", "{ after = \"24h\"", "nurture[0].steps[1].after", "not_in_order"),
         ("after_quiet = \"3d\", ", "", "nurture[1].steps[0].after", "missing"),
         ("steps = [{ after_quiet = \"3d\", template = \"come-back\" }]", "steps = []", "nurture[1].steps", "missing"),
+        ("at_most = {", "expire_after = \"4000d\"\nat_most = {", "nurture[0].expire_after", "out_of_range"),
+        (
+            "start_when = { temperature = \"warm\" }",
+            "start_when = { stage = \"reserch\" }",
+            "nurture[1].start_when.stage",
+            "unknown_stage",
+        ),
+        (
+            "{ any = [{ action = \"purchase\" }, { action = \"cart.emptied\" }] }",
+            "{ action = \"cart.updated\" }",
+            "nurture[0].stop_when",
+            "bad_condition",
+        ),
+        (
+            "[temperature]",
+            "[consent]\nopt_out = [{ medium = \"email\" }]\n[temperature]",
+            "consent.opt_out[0].action",
+            "missing",
+        ),
+        (
+            "[temperature]",
+            "[consent]\nopt_in = [{ action = \"a\", closed = true }]\n[temperature]",
+            "consent.opt_in[0].closed",
+            "unknown_key",
+        ),
         (
             "{ times = 2, within = \"30d\" }",
             "{ times = 2, within = \"0d\" }",
@@ -257,6 +286,18 @@ fn all_faults_of_a_document_are_named_at_once() {
     );
     let unknown = faults.iter().find(|fault| fault.code == "unknown_key").unwrap();
     assert!(unknown.message.contains("\"hysteresis\""), "{}", unknown.message);
+}
+
+#[test]
+fn what_counts_as_consent_is_the_tenants_to_say() {
+    let consent = "[consent]\nrequired = true\nopt_in = [{ action = \"newsletter.subscribed\", medium = \"email\" }]\n\
+                   opt_out = [{ action_prefix = \"stop.\" }]\n[temperature]";
+    let document = read(&EXAMPLE.replace("[temperature]", consent), None).unwrap();
+    let rules = &document.policy.nurture.consent;
+    assert!(rules.required);
+    assert_eq!(rules.opt_in[0].medium.as_deref(), Some("email"));
+    assert_eq!(rules.opt_out[0].when.action_prefix.as_deref(), Some("stop."));
+    assert_eq!(rules.opt_out[0].medium, None, "for all media");
 }
 
 #[test]

@@ -148,7 +148,7 @@ impl Engine {
         facts.attributes.retain(|attribute| !attribute.name.as_str().starts_with(SEALED_MARK));
         let sealed = personal.attributes.iter().filter(|attribute| tested.contains(&attribute.name.0));
         facts.attributes.extend(sealed.cloned());
-        feed::answer_sealed(&draft.scoring.sealed_tests(), tenant, self.hash_key(), personal, &mut facts);
+        feed::answer_sealed(&draft.sealed_tests(), tenant, self.hash_key(), personal, &mut facts);
         facts
     }
 }

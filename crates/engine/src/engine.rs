@@ -88,7 +88,12 @@ impl Counts {
                 | Event::InteractionCounted { .. }
                 | Event::ScoreChanged { .. }
                 | Event::TemperatureChanged { .. }
-                | Event::StageEntered { .. } => {}
+                | Event::StageEntered { .. }
+                | Event::ConsentChanged { .. }
+                | Event::NurtureStarted { .. }
+                | Event::NurtureStepDue { .. }
+                | Event::NurtureStepSuppressed { .. }
+                | Event::NurtureStopped { .. } => {}
             }
         }
     }

@@ -244,6 +244,9 @@ impl Library {
                 self.changed(*visitor);
                 self.changed(*other);
             }
+            Event::ConsentChanged { visitor, .. } => {
+                self.changed(*visitor);
+            }
             Event::ConversionRecorded { lead, order: Some(order), .. } => {
                 self.put_row(Table::Orders, order_key(*order).to_vec(), Some(lead_value(*lead)));
             }
@@ -268,7 +271,11 @@ impl Library {
             | Event::InteractionCounted { .. }
             | Event::ScoreChanged { .. }
             | Event::TemperatureChanged { .. }
-            | Event::StageEntered { .. } => {}
+            | Event::StageEntered { .. }
+            | Event::NurtureStarted { .. }
+            | Event::NurtureStepDue { .. }
+            | Event::NurtureStepSuppressed { .. }
+            | Event::NurtureStopped { .. } => {}
         }
     }
 
@@ -422,7 +429,9 @@ impl Library {
 /// Visitors whom an event concerns besides those of its leads.
 pub(crate) fn concerned(event: &Event) -> Vec<VisitorId> {
     match event {
-        Event::IdentifierLearned { visitor, .. } | Event::LeadOpened { visitor, .. } => vec![*visitor],
+        Event::IdentifierLearned { visitor, .. }
+        | Event::LeadOpened { visitor, .. }
+        | Event::ConsentChanged { visitor, .. } => vec![*visitor],
         Event::IdentifierMoved { from, to, .. } => vec![*from, *to],
         Event::VisitorsMerged { survivor, absorbed } => vec![*survivor, *absorbed],
         Event::VisitorsUnmerged { survivor, .. } => vec![*survivor],
@@ -446,6 +455,10 @@ pub(crate) fn concerned(event: &Event) -> Vec<VisitorId> {
         | Event::InteractionCounted { .. }
         | Event::ScoreChanged { .. }
         | Event::TemperatureChanged { .. }
-        | Event::StageEntered { .. } => Vec::new(),
+        | Event::StageEntered { .. }
+        | Event::NurtureStarted { .. }
+        | Event::NurtureStepDue { .. }
+        | Event::NurtureStepSuppressed { .. }
+        | Event::NurtureStopped { .. } => Vec::new(),
     }
 }

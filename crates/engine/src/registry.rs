@@ -46,7 +46,7 @@ impl Tenant {
             phone_region: self.document.phone_region.clone(),
             blocked_identifiers: self.document.blocked_identifiers.clone(),
             tested_attributes: self.policy().tested_attributes(),
-            sealed_tests: self.policy().scoring.sealed_tests(),
+            sealed_tests: self.policy().sealed_tests(),
             currency: self.policy().currency,
         }
     }

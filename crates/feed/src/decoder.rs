@@ -35,7 +35,7 @@ pub struct TenantRules {
     pub blocked_identifiers: Vec<String>,
     /// The attributes that conditions look at, sorted: `lead_domain::Policy::tested_attributes`.
     pub tested_attributes: Vec<Name>,
-    /// What conditions ask about personal data: `lead_domain::policy::Scoring::sealed_tests`.
+    /// What conditions ask about personal data: `lead_domain::Policy::sealed_tests`.
     pub sealed_tests: Vec<SealedTest>,
     /// The currency of amounts that name none.
     pub currency: Currency,

@@ -37,6 +37,8 @@ mod orphans;
 
 mod visitors;
 
+mod nurture;
+
 mod duplicates;
 
 mod policies;
@@ -59,6 +61,7 @@ mod linger;
 
 mod router;
 
+pub use nurture::{NurtureBegun, NurtureConsent, NurtureRun, VisitorNurture, visitor_nurture};
 pub use observe::current_trace;
 pub use options::ApiOptions;
 pub use problem::{Problem, ProblemBody};

@@ -29,8 +29,8 @@ use crate::options::ApiOptions;
 use crate::problem::{Problem, ProblemBody};
 use crate::state::Api;
 use crate::{
-    acts, changes, checkpoint, duplicates, events, health, leads, linger, observe, orphans, policies, quarantine,
-    report, scores, segment, sql, visitors,
+    acts, changes, checkpoint, duplicates, events, health, leads, linger, nurture, observe, orphans, policies,
+    quarantine, report, scores, segment, sql, visitors,
 };
 
 #[derive(OpenApi)]
@@ -88,6 +88,7 @@ fn routes_of_api() -> OpenApiRouter<Api> {
         .routes(routes!(acts::move_interaction))
         .routes(routes!(visitors::show))
         .routes(routes!(visitors::timeline))
+        .routes(routes!(nurture::show))
         .routes(routes!(duplicates::list))
         .routes(routes!(acts::merge))
         .routes(routes!(acts::unmerge))

@@ -71,6 +71,6 @@ pub(crate) async fn timeline(
     timeline_page(&api, heads, TimelineQuery { visitor: id, lead: None, limit, before }).await
 }
 
-fn visitor_id(text: &str) -> Result<VisitorId, Problem> {
+pub(crate) fn visitor_id(text: &str) -> Result<VisitorId, Problem> {
     text.parse().map_err(|_| Problem::not_found("visitor"))
 }

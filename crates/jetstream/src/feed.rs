@@ -38,11 +38,31 @@ pub trait FeedSink: Send {
     ///
     /// An error ends the feed.
     fn take(&mut self, batch: FeedBatch) -> impl Future<Output = Result<(), SinkError>> + Send;
+
+    /// Told whenever reading begins or breaks off. In between, each batch says what is behind it.
+    fn stands(&mut self, standing: FeedStanding) {
+        let _ = standing;
+    }
+}
+
+/// What is known of what waits in the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FeedStanding {
+    /// Everything that was in it when the server was asked has been taken.
+    CaughtUp,
+    /// Messages wait; they come next.
+    Behind,
+    /// The server can't be asked now.
+    Unknown,
 }
 
 impl<S: FeedSink> FeedSink for &mut S {
     fn take(&mut self, batch: FeedBatch) -> impl Future<Output = Result<(), SinkError>> + Send {
         (**self).take(batch)
+    }
+
+    fn stands(&mut self, standing: FeedStanding) {
+        (**self).stands(standing);
     }
 }
 
@@ -199,6 +219,7 @@ impl Feed {
             Opened::Reader(reader) => reader,
             Opened::Lost(loss) => return Ok(End::Lost(loss)),
         };
+        sink.stands(if reader.pending() == 0 { FeedStanding::CaughtUp } else { FeedStanding::Behind });
         let ended = loop {
             let batch = match reader.gather(&self.options, &self.cancel).await {
                 Gathered::Batch(batch) => batch,
@@ -214,6 +235,7 @@ impl Feed {
             };
             self.hand_over(batch, sink).await?;
         };
+        sink.stands(FeedStanding::Unknown);
         reader.close().await;
         Ok(ended)
     }

@@ -25,7 +25,7 @@ mod stream;
 mod subject;
 
 pub use connection::{ConnectError, Connection, ConnectionOptions, Credentials, TlsFiles};
-pub use feed::{FeedBatch, FeedError, FeedOptions, FeedSink, SinkError, run_feed};
+pub use feed::{FeedBatch, FeedError, FeedOptions, FeedSink, FeedStanding, SinkError, run_feed};
 pub use mark::{EpochStart, FeedMark, Fingerprint, MarkError};
 pub use message::{Headers, Message};
 pub use publisher::{Outgoing, PublishError, Published, Publisher};

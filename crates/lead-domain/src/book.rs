@@ -4,6 +4,7 @@ use crate::Name;
 use crate::identifier::{Identifier, IdentifierKey, IdentifierKind};
 use crate::ids::{InteractionId, LeadId, OrderKey, TenantId, VisitorId};
 use crate::money::Money;
+use crate::nurture::{Nurture, Run};
 use crate::policy::Anchors;
 use crate::score::Ledger;
 use crate::time::Time;
@@ -25,6 +26,8 @@ pub struct Book {
     pub suspected: Vec<Suspected>,
     /// Where operators moved or adopted interactions to.
     pub moved: Vec<Moved>,
+    /// Programmes and consent; `None` where there is nothing of the kind.
+    pub nurture: Option<Box<Nurture>>,
 }
 
 /// A visitor in a book: its owner, or one that was merged into it.
@@ -174,6 +177,7 @@ impl Book {
             leads: Vec::new(),
             suspected: Vec::new(),
             moved: Vec::new(),
+            nurture: None,
         }
     }
 
@@ -202,13 +206,35 @@ impl Book {
         self.leads.iter().filter(|lead| lead.is_open())
     }
 
-    /// When something next happens by itself: an open lead's deadline, or a step of its decaying points.
+    /// When something next happens by itself: an open lead's deadline, a step of its decaying points, or a step of a
+    /// nurture programme.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Time> {
-        self.next_due().map(|due| due.at)
+        let due = self.next_due().map(|due| due.at);
+        let Some(nurture) = self.nurture.as_deref().filter(|nurture| !nurture.runs.is_empty()) else { return due };
+        let last = self.last_activity();
+        nurture.runs.iter().map(|run| run.due(last)).chain(due).min()
     }
 
-    /// What next happens by itself. Of what is due at one time leads close first, in order of id.
+    /// When one of the leads last took an interaction.
+    #[must_use]
+    pub fn last_activity(&self) -> Option<Time> {
+        self.leads.iter().map(|lead| lead.last_interaction_at).max()
+    }
+
+    /// The nurture programmes with a step that is due at or before `at`, and since when it is.
+    pub fn due_runs(&self, at: Time) -> impl Iterator<Item = (Time, &Run)> {
+        let last = self.last_activity();
+        let runs = self.nurture.iter().flat_map(|nurture| &nurture.runs);
+        runs.map(move |run| (run.due(last), run)).filter(move |(due, _)| *due <= at)
+    }
+
+    /// What is kept of nurturing, begun if need be.
+    pub(crate) fn nurture_mut(&mut self) -> &mut Nurture {
+        self.nurture.get_or_insert_default()
+    }
+
+    /// What next happens to a lead by itself. Of what is due at one time leads close first, in order of id.
     #[must_use]
     pub fn next_due(&self) -> Option<Due> {
         self.open_leads().map(Lead::due).min()

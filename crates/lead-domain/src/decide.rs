@@ -8,6 +8,7 @@ mod association;
 mod command;
 mod identity;
 mod life_cycle;
+mod nurture;
 mod retrace;
 mod scoring;
 
@@ -234,10 +235,16 @@ pub fn decide(
     let mut desk = Desk { policy, tenant, shelf, events };
     match input {
         Input::Interaction(id, interaction) => Ok(desk.take_interaction(*id, interaction)),
-        Input::Command { at, command, expected_version } => desk.obey(*at, command, *expected_version),
+        Input::Command { at, command, expected_version } => {
+            let first = desk.events.len();
+            let visitor = desk.obey(*at, command, *expected_version)?;
+            desk.nurture(visitor, *at, None, first);
+            Ok(visitor)
+        }
         Input::Deadline { visitor, at } => {
             let visitor = desk.shelf.survivor(*visitor);
             desk.close_timed_out(visitor, *at);
+            desk.state_due_steps(visitor, *at);
             Ok(visitor)
         }
     }
@@ -261,7 +268,9 @@ impl Desk<'_> {
     fn take_interaction(&mut self, id: InteractionId, interaction: &crate::Interaction<'_>) -> VisitorId {
         let visitor = self.identify(&interaction.identifiers);
         self.close_timed_out(visitor, interaction.occurred_at);
+        let first = self.events.len();
         self.associate(visitor, id, interaction);
+        self.nurture(visitor, interaction.occurred_at, Some((id, interaction)), first);
         visitor
     }
 

@@ -7,6 +7,7 @@ use crate::book::CloseCause;
 use crate::identifier::{Identifier, IdentifierKey};
 use crate::ids::{InteractionId, LeadId, OrderKey, VisitorId};
 use crate::money::Money;
+use crate::nurture::{NurtureEnd, Suppression, Wait};
 use crate::score::{Score, ScoreRow, Temperature};
 use crate::time::{Period, Time};
 
@@ -271,6 +272,85 @@ pub enum Event {
         /// How long it was in the stage before.
         stayed: Option<Period>,
     },
+    /// A visitor said whether they want to hear from us.
+    ConsentChanged {
+        /// Who.
+        visitor: VisitorId,
+        /// By which medium; `None` for all.
+        medium: Option<Name>,
+        /// Whether they do.
+        given: bool,
+        /// When.
+        at: Time,
+    },
+    /// A nurture programme began.
+    NurtureStarted {
+        /// The lead that it is about.
+        lead: LeadId,
+        /// Which.
+        programme: Name,
+        /// When.
+        at: Time,
+        /// The interaction that began it; `None` for the passing of time and for commands.
+        interaction: Option<InteractionId>,
+        /// When its first step is due.
+        wait: Wait,
+    },
+    /// A message of a nurture programme should be sent now, by somebody else.
+    NurtureStepDue {
+        /// The lead that it is about.
+        lead: LeadId,
+        /// Which programme.
+        programme: Name,
+        /// The step's number, from 1.
+        step: u16,
+        /// What to send.
+        template: Name,
+        /// By which medium, where the policy says.
+        medium: Option<Name>,
+        /// The tenant's clock.
+        at: Time,
+        /// When the step was due.
+        due_at: Time,
+        /// After this time the message would come out of the blue.
+        expires_at: Time,
+        /// How many steps before it time has passed over: of several that are due at once only the last one is stated.
+        passed_over: u16,
+        /// When the next step is due; `None` for the last one.
+        wait: Option<Wait>,
+    },
+    /// A step of a nurture programme was due, but nothing should be sent.
+    NurtureStepSuppressed {
+        /// The lead that it is about.
+        lead: LeadId,
+        /// Which programme.
+        programme: Name,
+        /// The step's number, from 1.
+        step: u16,
+        /// What would have been sent.
+        template: Name,
+        /// By which medium, where the policy says.
+        medium: Option<Name>,
+        /// The tenant's clock.
+        at: Time,
+        /// When the step was due.
+        due_at: Time,
+        /// Why not.
+        because: Suppression,
+        /// When the next step is due; `None` for the last one.
+        wait: Option<Wait>,
+    },
+    /// A nurture programme ended.
+    NurtureStopped {
+        /// The lead that it was about.
+        lead: LeadId,
+        /// Which.
+        programme: Name,
+        /// When.
+        at: Time,
+        /// Why.
+        because: NurtureEnd,
+    },
 }
 
 /// Whether two visitors that were taken apart may merge again by themselves.
@@ -387,7 +467,11 @@ impl Event {
             | Self::InteractionCounted { lead, .. }
             | Self::ScoreChanged { lead, .. }
             | Self::TemperatureChanged { lead, .. }
-            | Self::StageEntered { lead, .. } => Candidates::from_slice(&[*lead]),
+            | Self::StageEntered { lead, .. }
+            | Self::NurtureStarted { lead, .. }
+            | Self::NurtureStepDue { lead, .. }
+            | Self::NurtureStepSuppressed { lead, .. }
+            | Self::NurtureStopped { lead, .. } => Candidates::from_slice(&[*lead]),
             Self::InteractionMoved { from, to, .. } => Candidates::from_slice(&[*from, *to]),
             Self::VisitorCreated { .. }
             | Self::IdentifierLearned { .. }
@@ -396,6 +480,7 @@ impl Event {
             | Self::VisitorsUnmerged { .. }
             | Self::DuplicateSuspected { .. }
             | Self::DuplicateSettled { .. }
+            | Self::ConsentChanged { .. }
             | Self::InteractionOrphaned { .. } => Candidates::new(),
         }
     }

@@ -18,6 +18,8 @@ pub mod identifier;
 
 pub mod score;
 
+pub mod nurture;
+
 pub mod policy;
 
 pub mod interaction;

@@ -5,9 +5,11 @@
 
 mod check;
 pub mod condition;
+pub mod nurture;
 pub mod scoring;
 
 pub use check::Fault;
+pub use nurture::Nurturing;
 pub use scoring::Scoring;
 
 use crate::Name;
@@ -36,6 +38,8 @@ pub struct Policy {
     pub channels: Vec<EntryPoint>,
     /// What gives points, and what follows from a score.
     pub scoring: Scoring,
+    /// Who should hear from us when.
+    pub nurture: Nurturing,
     /// Which version of the tenant's policy it is, from 1; 0 before it is adopted.
     pub version: u32,
 }
@@ -138,12 +142,24 @@ impl Policy {
             .or_else(|| by_name(&self.channels, channel, |point| &point.name))
     }
 
+    /// The questions about personal data that conditions ask, sorted and without repetition.
+    #[must_use]
+    pub fn sealed_tests(&self) -> Vec<condition::SealedTest> {
+        let mut tests = self.scoring.sealed_tests();
+        let nurture = self.nurture.conditions().flat_map(|when| &when.sealed);
+        tests.extend(nurture.map(|sealed| sealed.test.clone()));
+        tests.sort_unstable();
+        tests.dedup();
+        tests
+    }
+
     /// The names of the attributes that conditions look at, sorted and without repetition.
     #[must_use]
     pub fn tested_attributes(&self) -> Vec<Name> {
         let conversions = self.lead_types.iter().flat_map(|lead_type| &lead_type.converts_on);
         let conversions = conversions.flat_map(|rule| &rule.attributes);
-        let tests = conversions.chain(self.scoring.conditions().flat_map(|when| &when.attributes));
+        let conditions = self.scoring.conditions().chain(self.nurture.conditions());
+        let tests = conversions.chain(conditions.flat_map(|when| &when.attributes));
         let mut names: Vec<Name> = tests.map(|(name, _)| name.clone()).collect();
         names.sort_unstable();
         names.dedup();

@@ -6,6 +6,7 @@
 
 mod evolve;
 mod ledger;
+mod nurture;
 
 use rustc_hash::FxHashMap;
 

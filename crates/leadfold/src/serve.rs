@@ -56,7 +56,7 @@ pub(crate) fn run(args: &ServeArgs, settings: &Settings) -> anyhow::Result<()> {
     let metrics = record_metrics()?;
     let folder = Folder::open_or_create(settings)?;
     let projector = folder.projector()?;
-    let options = ServiceOptions { clock: settings.clock, ..ServiceOptions::default() };
+    let options = ServiceOptions { clock: settings.clock, fed: args.nats.nats.is_some(), ..ServiceOptions::default() };
     let mark = nats::mark(&folder.engine)?;
     let analysed = analysed::Analysed::start(&folder)?;
     let (engine, held) = folder.release();

@@ -23,6 +23,7 @@ use crate::destination::{DeliveryError, Destination, Retry};
 use crate::filter::{EventFilter, UnknownEvent};
 use crate::outgoing::OutgoingEvent;
 use crate::page::{Page, Source, TenantNames};
+use crate::person::{PersonError, Persons};
 
 /// How long a thread waits for new records before it looks whether the worker is still wanted.
 const WAIT: Duration = Duration::from_millis(500);
@@ -51,6 +52,8 @@ pub struct DeliveryOptions {
     pub log: Arc<dyn EventLog>,
     /// What the tenants are called.
     pub tenants: Arc<dyn TenantNames>,
+    /// Who knows whom a message is for.
+    pub persons: Arc<dyn Persons>,
     /// Where the cursor is kept.
     pub cursors: Arc<dyn CursorStore>,
 }
@@ -71,6 +74,17 @@ pub enum PublishError {
         /// What is wrong with it.
         #[source]
         source: DecodeError,
+    },
+    /// Whom a message is for could not be read.
+    #[error("tell {destination} whom the step of a nurture programme at position {position} is for")]
+    Person {
+        /// Where to.
+        destination: String,
+        /// Which record.
+        position: LogPosition,
+        /// What failed.
+        #[source]
+        source: PersonError,
     },
     /// The cursor could not be read, or not be made.
     #[error("deliver to {destination}")]
@@ -197,7 +211,7 @@ impl<D: Destination> Delivery<D> {
     /// # Errors
     /// When the cursor can't be read or made, is not of this log, or the filter names events that don't exist.
     pub fn open(options: DeliveryOptions, destination: D) -> Result<(Self, DeliveryHandle), PublishError> {
-        let DeliveryOptions { name, filter, start_at, log, tenants, cursors } = options;
+        let DeliveryOptions { name, filter, start_at, log, tenants, persons, cursors } = options;
         let failed = |source| PublishError::Cursor { destination: name.clone(), source };
         filter.check().map_err(|source| PublishError::Filter { destination: name.clone(), source })?;
         let head = log.head().position;
@@ -217,7 +231,7 @@ impl<D: Destination> Delivery<D> {
         let handle = DeliveryHandle { log: Arc::clone(&log), seen: watching };
         let destination_name: Arc<str> = name.into();
         let cursor = CursorKeeper::new(cursors, Arc::clone(&destination_name), position);
-        let source = Arc::new(Source { destination: destination_name, log, tenants, filter });
+        let source = Arc::new(Source { destination: destination_name, log, tenants, filter, persons });
         Ok((Self { destination, source, cursor, position, back_off: BackOff::default(), seen }, handle))
     }
 

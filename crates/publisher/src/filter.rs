@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use thiserror::Error;
 
 /// The words of all events, as `proto_events::lead_event::name` gives them.
-pub const EVENT_WORDS: [&str; 25] = [
+pub const EVENT_WORDS: [&str; 30] = [
     "visitor_created",
     "identifier_learned",
     "identifier_moved",
@@ -31,6 +31,11 @@ pub const EVENT_WORDS: [&str; 25] = [
     "score_changed",
     "temperature_changed",
     "stage_entered",
+    "consent_changed",
+    "nurture_started",
+    "nurture_step_due",
+    "nurture_step_suppressed",
+    "nurture_stopped",
 ];
 
 /// Everything, or only what is named.

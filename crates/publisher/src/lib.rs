@@ -4,12 +4,14 @@
 //! projection that is rebuilt sends nothing again, because the cursors are not its.
 //!
 //! This crate knows logs and webhooks. It knows no NATS: that destination implements [`Destination`] elsewhere. It opens
-//! no personal part and holds no keys, so nothing personal can go out.
+//! no personal part and holds no keys. Nothing personal goes out but with a due step of a nurture programme, which tells
+//! whom a message is for: whoever makes a delivery gives it somebody to ask ([`Persons`]).
 
 #![forbid(unsafe_code)]
 
 mod filter;
 mod outgoing;
+mod person;
 
 mod cursor;
 mod destination;
@@ -26,4 +28,5 @@ pub use destination::{DeliveryError, Destination, Retry};
 pub use filter::{EVENT_WORDS, EventFilter, Only, UnknownEvent};
 pub use outgoing::{OutgoingEvent, outgoing_events};
 pub use page::TenantNames;
+pub use person::{NoPersons, PersonError, Persons};
 pub use webhook::{BadSecret, Webhook, WebhookError, WebhookOptions, WebhookSecret};

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use event_log::{Header, LogPosition};
 use lead_domain::{Event, Time, VisitorId};
-use proto_events::lead_event::{self, LeadEvent, rfc3339};
+use proto_events::lead_event::{self, LeadEvent, Person, rfc3339};
 use serde::Serialize;
 
-/// One lead event, ready to be sent. The same record gives the same bytes each time.
+use crate::person::is_stale;
+
+/// One lead event, ready to be sent. The same record gives the same bytes each time, but for a person erased meanwhile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutgoingEvent {
     /// The record's position and the event's place in it, from 0, such as `1042-0`: the same each time that the event
@@ -43,7 +45,11 @@ struct CloudEvent<'a> {
 impl OutgoingEvent {
     /// The `index`th event of a record, from 0.
     #[expect(clippy::expect_used, reason = "texts and numbers always have a form in JSON")]
-    pub(crate) fn new(tenant: &Arc<str>, header: &Header, index: usize, event: &Event) -> Self {
+    pub(crate) fn new(tenant: &Arc<str>, header: &Header, index: usize, event: &Event, whom: Option<Person>) -> Self {
+        let mut data = LeadEvent::from(event);
+        if let LeadEvent::NurtureStepDue { person, .. } = &mut data {
+            *person = whom.map(Box::new);
+        }
         let word = lead_event::name(event);
         let id = format!("{}-{index}", header.position);
         let cloud_event = CloudEvent {
@@ -56,16 +62,18 @@ impl OutgoingEvent {
             recordedtime: rfc3339(Time::from_millis(header.recorded_at)),
             leadfoldposition: header.position.to_string(),
             datacontenttype: "application/json",
-            data: LeadEvent::from(event),
+            data,
         };
         let body = serde_json::to_vec(&cloud_event).expect("a lead event holds texts and numbers").into();
         Self { id, position: header.position, tenant: Arc::clone(tenant), word, body }
     }
 
-    /// The subject to publish it under on NATS: `leadfold.out.<tenant>.<event>`.
+    /// The subject to publish it under on NATS: `leadfold.out.<tenant>.<event>`. Senders of messages wait for
+    /// `nurture-step-due`, the one name that has hyphens.
     #[must_use]
     pub fn nats_subject(&self) -> String {
-        format!("leadfold.out.{}.{}", self.tenant, self.word)
+        let word = if self.word == "nurture_step_due" { "nurture-step-due" } else { self.word };
+        format!("leadfold.out.{}.{word}", self.tenant)
     }
 
     /// What a stream is to know it by when it comes again: the `Nats-Msg-Id`, the same each time. Others may publish to
@@ -77,12 +85,15 @@ impl OutgoingEvent {
 }
 
 /// The events of one record as they go out, in order. `tenant` is the name of the record's tenant.
+///
+/// Steps of programmes that came too late don't go out; the others go without a person.
 pub fn outgoing_events<'a>(
     tenant: &'a Arc<str>,
     header: &'a Header,
     events: &'a [Event],
 ) -> impl Iterator<Item = OutgoingEvent> + 'a {
-    events.iter().enumerate().map(move |(index, event)| OutgoingEvent::new(tenant, header, index, event))
+    let timely = events.iter().enumerate().filter(|(_, event)| !is_stale(header.recorded_at, event));
+    timely.map(move |(index, event)| OutgoingEvent::new(tenant, header, index, event, None))
 }
 
 /// The id of the lead that the event is about, or else of the visitor; of two the one that goes on.
@@ -104,14 +115,19 @@ fn subject(header: &Header, event: &Event) -> Option<String> {
         | Event::InteractionCounted { lead, .. }
         | Event::ScoreChanged { lead, .. }
         | Event::TemperatureChanged { lead, .. }
-        | Event::StageEntered { lead, .. } => Some(lead.to_string()),
+        | Event::StageEntered { lead, .. }
+        | Event::NurtureStarted { lead, .. }
+        | Event::NurtureStepDue { lead, .. }
+        | Event::NurtureStepSuppressed { lead, .. }
+        | Event::NurtureStopped { lead, .. } => Some(lead.to_string()),
         Event::VisitorCreated { visitor }
         | Event::IdentifierLearned { visitor, .. }
         | Event::IdentifierMoved { to: visitor, .. }
         | Event::VisitorsMerged { survivor: visitor, .. }
         | Event::VisitorsUnmerged { survivor: visitor, .. }
         | Event::DuplicateSuspected { visitor, .. }
-        | Event::DuplicateSettled { visitor, .. } => Some(visitor.to_string()),
+        | Event::DuplicateSettled { visitor, .. }
+        | Event::ConsentChanged { visitor, .. } => Some(visitor.to_string()),
         Event::InteractionOrphaned { .. } => (header.visitor != 0).then(|| VisitorId(header.visitor).to_string()),
     }
 }

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use event_log::{EventLog, LogPosition, Record};
 use lead_domain::TenantId;
-use proto_events::{DecodeError, stored};
+use proto_events::{DecodeError, lead_event, stored};
+use thiserror::Error;
 
 use crate::delivery::PublishError;
 use crate::filter::EventFilter;
-use crate::outgoing::{OutgoingEvent, outgoing_events};
+use crate::outgoing::OutgoingEvent;
+use crate::person::{PersonError, Persons, is_stale, nurtured};
 
 /// A page takes no further record once it has so many events, about 200 KB.
 const PAGE_EVENTS: usize = 256;
@@ -43,6 +45,16 @@ pub(crate) struct Source {
     pub(crate) log: Arc<dyn EventLog>,
     pub(crate) tenants: Arc<dyn TenantNames>,
     pub(crate) filter: EventFilter,
+    pub(crate) persons: Arc<dyn Persons>,
+}
+
+/// Why a record's events can't be made ready.
+#[derive(Debug, Error)]
+enum Unready {
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    #[error(transparent)]
+    Person(#[from] PersonError),
 }
 
 impl Source {
@@ -57,9 +69,12 @@ impl Source {
         let read = self.log.read(after.next(), &mut |record| match self.take(&record, &mut page) {
             Ok(flow) if page.through.0 - after.0 < PAGE_RECORDS => flow,
             Ok(_) => ControlFlow::Break(()),
-            Err(source) => {
+            Err(unready) => {
                 let (destination, position) = (self.destination.to_string(), record.header.position);
-                fault = Some(PublishError::Decode { destination, position, source });
+                fault = Some(match unready {
+                    Unready::Decode(source) => PublishError::Decode { destination, position, source },
+                    Unready::Person(source) => PublishError::Person { destination, position, source },
+                });
                 ControlFlow::Break(())
             }
         });
@@ -70,7 +85,7 @@ impl Source {
         }
     }
 
-    fn take(&self, record: &Record<'_>, page: &mut Page) -> Result<ControlFlow<()>, DecodeError> {
+    fn take(&self, record: &Record<'_>, page: &mut Page) -> Result<ControlFlow<()>, Unready> {
         let header = &record.header;
         let facts = stored::decode_facts(header.codec, record.facts)?;
         if !facts.events.is_empty() {
@@ -80,8 +95,16 @@ impl Source {
                 return Ok(ControlFlow::Break(()));
             };
             if self.filter.lets_tenant(&name) {
-                let events = outgoing_events(&name, header, &facts.events);
-                page.events.extend(events.filter(|event| self.filter.lets_event(event.word)));
+                let first = page.events.len();
+                for (index, event) in facts.events.iter().enumerate() {
+                    if !self.filter.lets_event(lead_event::name(event)) || is_stale(header.recorded_at, event) {
+                        continue;
+                    }
+                    let whom = nurtured(event).map(|lead| self.persons.person(lead, header.position)).transpose();
+                    // A record's events are delivered all or none.
+                    let whom = whom.inspect_err(|_| page.events.truncate(first))?;
+                    page.events.push(OutgoingEvent::new(&name, header, index, event, whom));
+                }
             }
         }
         page.through = header.position;

@@ -7,13 +7,14 @@ use std::time::Instant;
 
 use engine::{Engine, EngineError, Outcome, Tenant};
 use feed::{Entry, TenantRules};
+use lead_domain::Time;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::answers::Completion;
 use crate::command::{Asked, CommandError};
 use crate::decode::{DecoderSource, reason};
-use crate::handle::Shared;
-use crate::input::{EventReceipt, Receipt, Watermark};
+use crate::handle::{Fed, Shared};
+use crate::input::{EventReceipt, Receipt};
 
 /// Something to do with the engine.
 pub(crate) type Task = Box<dyn FnOnce(&mut Engine) + Send>;
@@ -36,7 +37,9 @@ impl Job {
 /// Inputs that were read.
 pub(crate) struct Decoded {
     pub(crate) steps: Vec<Step>,
-    pub(crate) watermark: Option<Watermark>,
+    pub(crate) fed: Option<Fed>,
+    /// When the last of them was received.
+    pub(crate) received: Option<Time>,
     pub(crate) answer: Option<oneshot::Sender<Vec<Receipt>>>,
     pub(crate) room: OwnedSemaphorePermit,
 }
@@ -66,6 +69,8 @@ pub(crate) struct Decider {
     pub(crate) completions: Sender<Completion>,
     pub(crate) renewed: Sender<Vec<TenantRules>>,
     pub(crate) failed: Arc<AtomicBool>,
+    /// When the feed's last input was received, of those decided about.
+    pub(crate) received: Option<Time>,
 }
 
 impl Decider {
@@ -111,7 +116,11 @@ impl Decider {
                 Step::Malformed(error) => receipts.push(Receipt::Command(Err(error))),
             }
         }
-        self.engine.commit(decoded.watermark)?;
+        if let Some(fed) = &decoded.fed {
+            self.received = decoded.received;
+            self.shared.pace.decided(fed.more);
+        }
+        self.engine.commit(decoded.fed.map(|fed| fed.watermark))?;
         if may_change_policies {
             // Nobody is shown a policy, or decoded by one, that a crash could take back.
             self.engine.flush()?;
@@ -159,6 +168,7 @@ impl Decider {
     /// Lets every tenant's time pass, as far as its policy's lateness allows. A tick that closes nothing is no record.
     fn tick(&mut self) -> Result<(), EngineError> {
         let now = self.shared.options.clock.now();
+        let Some(now) = self.shared.pace.until(now, self.received) else { return Ok(()) };
         let tenants: Vec<_> =
             self.engine.tenants().iter().map(|tenant| (tenant.id, now.before(tenant.policy().lateness))).collect();
         for (tenant, at) in tenants {

@@ -63,7 +63,8 @@ pub(crate) struct Decoder(pub(crate) InteractionDecoder);
 
 impl Decoder {
     fn decode(&mut self, inputs: Inputs) -> Decoded {
-        let Inputs { inputs, watermark, answer, room } = inputs;
+        let Inputs { inputs, fed, answer, room } = inputs;
+        let received = inputs.last().map(|input| input.received_at);
         let mut steps = Vec::with_capacity(1);
         let mut entries: Vec<Entry> = Vec::with_capacity(inputs.len());
         for input in &inputs {
@@ -83,7 +84,7 @@ impl Decoder {
         if !entries.is_empty() {
             steps.push(Step::Entries(entries));
         }
-        Decoded { steps, watermark, answer, room }
+        Decoded { steps, fed, received, answer, room }
     }
 
     fn tenant(&self, input: &RawInput) -> Option<TenantId> {

@@ -13,6 +13,7 @@ use crate::decide::Task;
 use crate::followed::{ListingState, Readers};
 use crate::input::{RawInput, Receipt, Watermark};
 use crate::options::ServiceOptions;
+use crate::pace::{FeedStanding, Pace};
 
 /// What an input weighs besides its bytes.
 const OVERHEAD_BYTES: usize = 512;
@@ -62,9 +63,19 @@ pub(crate) enum Work {
 /// Inputs in their order, with what happens when they are durable.
 pub(crate) struct Inputs {
     pub(crate) inputs: Vec<RawInput>,
-    pub(crate) watermark: Option<Watermark>,
+    pub(crate) fed: Option<Fed>,
     pub(crate) answer: Option<oneshot::Sender<Vec<Receipt>>>,
     pub(crate) room: OwnedSemaphorePermit,
+}
+
+/// Where a feed stands behind some inputs.
+#[derive(Debug)]
+pub struct Fed {
+    /// To be stored with what becomes of them.
+    pub watermark: Watermark,
+    /// Whether more was waiting when they were sent. Time then passes only as far as the last of them was received: what
+    /// waits may have happened next.
+    pub more: bool,
 }
 
 /// What all handles and threads share.
@@ -76,6 +87,7 @@ pub(crate) struct Shared {
     pub(crate) room: Arc<Semaphore>,
     pub(crate) tenants: RwLock<Arc<Vec<Arc<Tenant>>>>,
     pub(crate) failure: OnceLock<String>,
+    pub(crate) pace: Pace,
     pub(crate) readers: Readers,
 }
 
@@ -114,25 +126,21 @@ impl ServiceHandle {
     ///
     /// # Errors
     /// When the service stops.
-    pub async fn feed(
-        &self,
-        inputs: Vec<RawInput>,
-        watermark: Watermark,
-    ) -> Result<oneshot::Receiver<Vec<Receipt>>, ServiceError> {
+    pub async fn feed(&self, inputs: Vec<RawInput>, fed: Fed) -> Result<oneshot::Receiver<Vec<Receipt>>, ServiceError> {
         let (answer, receipts) = oneshot::channel();
-        self.queue(inputs, Some(watermark), Some(answer), None).await?;
+        self.queue(inputs, Some(fed), Some(answer), None).await?;
         Ok(receipts)
     }
 
     async fn queue(
         &self,
         inputs: Vec<RawInput>,
-        watermark: Option<Watermark>,
+        fed: Option<Fed>,
         answer: Option<oneshot::Sender<Vec<Receipt>>>,
         patience: Option<Duration>,
     ) -> Result<(), ServiceError> {
         let room = self.room(&inputs, patience).await?;
-        let work = Work::Inputs(Inputs { inputs, watermark, answer, room });
+        let work = Work::Inputs(Inputs { inputs, fed, answer, room });
         self.queue.send(work).await.map_err(|_| self.ended())
     }
 
@@ -199,6 +207,12 @@ impl ServiceHandle {
             Ok(answer)
         });
         task.await.map_err(|_| ServiceError::Stopping)?
+    }
+
+    /// Tells how the feed stands. Time passes only as far as it was read: no lead times out and no message becomes due over
+    /// what waits in it.
+    pub fn feed_stands(&self, standing: FeedStanding) {
+        self.shared.pace.set(standing);
     }
 
     fn ended(&self) -> ServiceError {

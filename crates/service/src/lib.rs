@@ -34,14 +34,19 @@ mod followed;
 
 mod past;
 
+mod pace;
+
+mod person;
+
 mod log_follower;
 
 pub use command::CommandError;
 pub use followed::{ListingError, ListingState, take_fresh};
-pub use handle::{ServiceError, ServiceHandle};
+pub use handle::{Fed, ServiceError, ServiceHandle};
 pub use input::{EventReceipt, Form, RawInput, Reason, Receipt, Watermark};
 pub use log_follower::{FollowedState, LogFollower};
 pub use meaning::{Meaning, meaning};
 pub use options::ServiceOptions;
+pub use pace::FeedStanding;
 pub use past::{Past, PastError, Streams, When};
 pub use service::{Service, StartError};

@@ -16,6 +16,8 @@ pub struct ServiceOptions {
     pub queued_bytes_max: u32,
     /// How long a caller waits for room in the queue before it is told to come back.
     pub patience: Duration,
+    /// Whether a feed brings the inputs: no time passes until it is known how far it was read.
+    pub fed: bool,
     /// How often the clocks of the tenants are looked at.
     pub tick_every: Duration,
     /// Connections that read the listing at the same time; and as many threads that read records.
@@ -29,6 +31,7 @@ impl Default for ServiceOptions {
             limits: Limits::default(),
             queued_bytes_max: 64 << 20,
             patience: Duration::from_secs(5),
+            fed: false,
             tick_every: Duration::from_secs(1),
             readers_max: 8,
         }

@@ -17,6 +17,7 @@ use crate::decode::{self, DecoderSource};
 use crate::followed::{FRESH_MAX, Follower, ListingState, Readers, with_causes};
 use crate::handle::{ServiceHandle, Shared, Work};
 use crate::options::ServiceOptions;
+use crate::pace::Pace;
 
 /// Calls that may wait for the decoder besides what the bound in bytes allows.
 const CALLS_QUEUED_MAX: usize = 4_096;
@@ -66,6 +67,7 @@ impl Service {
             room: Arc::new(Semaphore::new(options.queued_bytes_max as usize)),
             tenants: RwLock::default(),
             failure: OnceLock::new(),
+            pace: Pace::new(options.fed),
             readers: Readers::new(projector.projection().readers(), options.readers_max),
         });
         shared.renew_tenants(&engine);
@@ -86,6 +88,7 @@ impl Service {
             completions,
             renewed,
             failed: Arc::clone(&failed),
+            received: None,
         };
         let state = ListingState { position: projector.checkpoint(), ..ListingState::default() };
         let (listing_state, listing) = watch::channel(state);

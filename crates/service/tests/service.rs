@@ -12,7 +12,7 @@ use key_vault::{KeyVault, MasterKey};
 use lead_domain::{Time, VisitorId};
 use listing::{LeadQuery, Listing};
 use projector::Projector;
-use service::{CommandError, Form, RawInput, Receipt, Service, ServiceError, ServiceOptions};
+use service::{CommandError, Fed, Form, RawInput, Receipt, Service, ServiceError, ServiceOptions};
 use tempfile::TempDir;
 
 const POLICY: &str = r#"
@@ -60,6 +60,11 @@ fn start_on(log: MemoryLog, vault: Arc<KeyVault>, options: ServiceOptions) -> Ru
 
 fn hours(hours: i64) -> Time {
     Time::from_millis(hours * 3_600_000)
+}
+
+/// Where a feed stands, with nothing behind it.
+fn fed(watermark: (String, Vec<u8>)) -> Fed {
+    Fed { watermark, more: false }
 }
 
 fn at_hour(hour: i64) -> ServiceOptions {
@@ -180,14 +185,14 @@ async fn policies_of_a_feed_that_come_again_after_a_crash_are_not_adopted_again(
     let mut last = Vec::new();
     for (place, hours) in [(1, 24), (2, 12)] {
         let inputs = vec![adoption(&format!("k{place}"), hours)];
-        last = handle.feed(inputs, ("feed/x".to_owned(), vec![place])).await.unwrap().await.unwrap();
+        last = handle.feed(inputs, fed(("feed/x".to_owned(), vec![place]))).await.unwrap().await.unwrap();
     }
     assert_eq!(repeated(&last), [false]);
     // As if the watermark behind them had been lost: the feed brings both once more, now in one batch.
     let running = start_on(running.log.clone(), running.vault.clone(), at_hour(100));
     let handle = running.service.handle();
     let both = vec![adoption("k1", 24), adoption("k2", 12)];
-    let receipts = handle.feed(both, ("feed/x".to_owned(), vec![2])).await.unwrap().await.unwrap();
+    let receipts = handle.feed(both, fed(("feed/x".to_owned(), vec![2]))).await.unwrap().await.unwrap();
     assert_eq!(repeated(&receipts), [true, true]);
     assert_eq!(handle.tenant("acme").unwrap().version, 3);
     let other = handle.submit(vec![adoption("k1", 36)]).await.unwrap();
@@ -223,7 +228,7 @@ async fn a_quarantined_input_is_released_once_under_its_key_also_in_the_batch_th
         ))
     };
     let inputs = vec![broken, retry("k1", 2), retry("k1", 2)];
-    let receipts = handle.feed(inputs, ("feed/x".to_owned(), vec![1])).await.unwrap().await.unwrap();
+    let receipts = handle.feed(inputs, fed(("feed/x".to_owned(), vec![1]))).await.unwrap().await.unwrap();
     assert_eq!(outcome(&receipts[0]), Outcome::Quarantined(LogPosition(2)));
     assert_eq!(repeated(&receipts[1..]), [false, true]);
     let answers = receipts[1..].iter().map(|receipt| match receipt {
@@ -242,7 +247,7 @@ async fn a_command_of_a_feed_that_cannot_be_read_is_kept_in_quarantine() {
     let running = start(at_hour(100));
     let handle = running.service.handle();
     let inputs = vec![RawInput { feed_sequence: 7, ..command("nonsense") }, event("a", 99, "web")];
-    let receipts = handle.feed(inputs, ("feed/x".to_owned(), vec![42])).await.unwrap().await.unwrap();
+    let receipts = handle.feed(inputs, fed(("feed/x".to_owned(), vec![42]))).await.unwrap().await.unwrap();
     assert!(matches!(outcome(&receipts[0]), Outcome::Quarantined(_)));
     assert!(matches!(outcome(&receipts[1]), Outcome::Recorded(_)));
     assert_eq!(running.log.meta("feed/x").unwrap(), Some(vec![42]), "the watermark is as durable as its inputs");

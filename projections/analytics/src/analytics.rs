@@ -3,6 +3,8 @@
 //! A commit adds to the tail, which readers see at once and a crash takes away; sealing makes it durable.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use datafusion::arrow::array::RecordBatch;
@@ -12,8 +14,9 @@ use projector::{Checkpoint, FoldError, ModelError, Park};
 use proto_events::InteractionFacts;
 use rustc_hash::FxHashMap;
 
-use crate::error::{AnalyticsError, damaged};
+use crate::error::{AnalyticsError, damaged, io_error};
 use crate::families::Families;
+use crate::fold::MODEL_VERSION;
 use crate::lead::{Change, LeadState};
 use crate::snapshot::{AnalyticsReader, Snapshot};
 use crate::store::compaction::Compaction;
@@ -115,6 +118,7 @@ impl Analytics {
     /// # Errors
     /// As there.
     pub fn open_limited(data: &Path, limits: Limits) -> Result<Self, AnalyticsError> {
+        remove_earlier(data)?;
         Self::of(Store::open(folder_in(data))?, limits)
     }
 
@@ -415,7 +419,22 @@ impl Analytics {
 
 /// Where the model of a data folder is.
 pub(crate) fn folder_in(data: &Path) -> PathBuf {
-    data.join("projections").join(format!("{}-v{}", Analytics::NAME, crate::fold::MODEL_VERSION))
+    folder_of(data, MODEL_VERSION)
+}
+
+fn folder_of(data: &Path, version: u32) -> PathBuf {
+    data.join("projections").join(format!("{}-v{version}", Analytics::NAME))
+}
+
+/// Removes the models that earlier versions of the program left: nobody reads them, and nobody would erase anybody in them.
+fn remove_earlier(data: &Path) -> Result<(), AnalyticsError> {
+    for path in (1..MODEL_VERSION).map(|version| folder_of(data, version)) {
+        match fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io_error("remove", &path)(error)),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(())
 }
 
 pub(crate) fn in_rows(table: Table) -> impl FnOnce(datafusion::arrow::error::ArrowError) -> AnalyticsError {

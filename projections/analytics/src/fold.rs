@@ -19,7 +19,7 @@ use crate::table::interactions::{self, Placement};
 use crate::table::lead_events::Decided;
 
 /// The version of the model: of its columns, files and manifest.
-pub(crate) const MODEL_VERSION: u32 = 1;
+pub(crate) const MODEL_VERSION: u32 = 2;
 /// With no more records than these to come, a model that was built takes the place of the old one.
 const NEAR_RECORDS: u64 = 10_000;
 
@@ -228,7 +228,12 @@ impl Analytics {
             | Event::IdentifierMoved { .. }
             | Event::DuplicateSuspected { .. }
             | Event::DuplicateSettled { .. }
-            | Event::InteractionOrphaned { .. } => Ok(()),
+            | Event::InteractionOrphaned { .. }
+            | Event::ConsentChanged { .. }
+            | Event::NurtureStarted { .. }
+            | Event::NurtureStepDue { .. }
+            | Event::NurtureStepSuppressed { .. }
+            | Event::NurtureStopped { .. } => Ok(()),
         }
     }
 
@@ -287,7 +292,12 @@ impl Analytics {
             | Event::InteractionOrphaned { .. }
             | Event::InteractionMoved { .. }
             | Event::InteractionCounted { .. }
-            | Event::ConversionRepeated { .. } => Change::Named,
+            | Event::ConversionRepeated { .. }
+            | Event::ConsentChanged { .. }
+            | Event::NurtureStarted { .. }
+            | Event::NurtureStepDue { .. }
+            | Event::NurtureStepSuppressed { .. }
+            | Event::NurtureStopped { .. } => Change::Named,
         };
         self.change(setting, lead, change)
     }
@@ -348,7 +358,12 @@ fn placed(header: &Header, events: &[Event]) -> Placement<'static> {
         | Event::InteractionCounted { .. }
         | Event::ScoreChanged { .. }
         | Event::TemperatureChanged { .. }
-        | Event::StageEntered { .. } => None,
+        | Event::StageEntered { .. }
+        | Event::ConsentChanged { .. }
+        | Event::NurtureStarted { .. }
+        | Event::NurtureStepDue { .. }
+        | Event::NurtureStepSuppressed { .. }
+        | Event::NurtureStopped { .. } => None,
     };
     events.iter().find_map(place).unwrap_or_default()
 }

@@ -169,6 +169,12 @@ impl Listing {
             | Event::ScoreChanged { .. }
             | Event::TemperatureChanged { .. }
             | Event::StageEntered { .. } => self.change_lead(setting, event),
+            // Who should hear from us when is no part of a lead.
+            Event::ConsentChanged { .. }
+            | Event::NurtureStarted { .. }
+            | Event::NurtureStepDue { .. }
+            | Event::NurtureStepSuppressed { .. }
+            | Event::NurtureStopped { .. } => Ok(()),
         }
     }
 }

@@ -3,8 +3,9 @@
 use std::fmt::Display;
 
 use lead_domain::event::{AfterUnmerge, Event};
+use lead_domain::nurture::Wait;
 
-use super::{LeadEvent, Money, Score, ScoreRow, attach_reason, reopen_reason, rfc3339};
+use super::{LeadEvent, Money, NextStep, Score, ScoreRow, attach_reason, reopen_reason, rfc3339};
 
 /// An id as it is shown.
 fn shown(id: impl Display) -> String {
@@ -33,6 +34,15 @@ impl From<&lead_domain::ScoreRow> for ScoreRow {
             at: rfc3339(row.at),
             points: row.points,
             lapses_at: row.lapses_at().map(rfc3339),
+        }
+    }
+}
+
+impl From<Wait> for NextStep {
+    fn from(wait: Wait) -> Self {
+        match wait {
+            Wait::Until(at) => Self::DueAt(rfc3339(at)),
+            Wait::Quiet(period) => Self::AfterQuietMs(period.as_millis()),
         }
     }
 }
@@ -168,6 +178,62 @@ impl From<&Event> for LeadEvent {
                 stage: shown(stage),
                 from_stage: from.as_ref().map(shown),
                 stayed_ms: stayed.map(lead_domain::Period::as_millis),
+            },
+            Event::ConsentChanged { visitor, medium, given, at } => Self::ConsentChanged {
+                visitor_id: shown(visitor),
+                medium: medium.as_ref().map(shown),
+                given: *given,
+                at: rfc3339(*at),
+            },
+            Event::NurtureStarted { lead, programme, at, interaction, wait } => Self::NurtureStarted {
+                lead_id: shown(lead),
+                programme: shown(programme),
+                at: rfc3339(*at),
+                interaction_id: interaction.map(shown),
+                next: (*wait).into(),
+            },
+            Event::NurtureStepDue {
+                lead,
+                programme,
+                step,
+                template,
+                medium,
+                at,
+                due_at,
+                expires_at,
+                passed_over,
+                wait,
+            } => Self::NurtureStepDue {
+                lead_id: shown(lead),
+                programme: shown(programme),
+                step: *step,
+                template: shown(template),
+                medium: medium.as_ref().map(shown),
+                at: rfc3339(*at),
+                due_at: rfc3339(*due_at),
+                expires_at: rfc3339(*expires_at),
+                passed_over: *passed_over,
+                next: wait.map(NextStep::from),
+                person: None,
+            },
+            Event::NurtureStepSuppressed { lead, programme, step, template, medium, at, due_at, because, wait } => {
+                Self::NurtureStepSuppressed {
+                    lead_id: shown(lead),
+                    programme: shown(programme),
+                    step: *step,
+                    template: shown(template),
+                    medium: medium.as_ref().map(shown),
+                    at: rfc3339(*at),
+                    due_at: rfc3339(*due_at),
+                    because: because.code(),
+                    next: wait.map(NextStep::from),
+                }
+            }
+            Event::NurtureStopped { lead, programme, at, because } => Self::NurtureStopped {
+                lead_id: shown(lead),
+                programme: shown(programme),
+                at: rfc3339(*at),
+                because: because.code(),
             },
         }
     }

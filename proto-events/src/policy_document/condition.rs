@@ -18,6 +18,7 @@ pub(super) enum Place {
     ScoringRule,
     FunnelStage,
     Nurture,
+    Consent,
 }
 
 /// A condition that must be there.
@@ -33,9 +34,18 @@ pub(super) fn optional(section: &mut Section<'_>, key: &'static str, place: Plac
     section.section(key, |section| condition(section, place))
 }
 
+/// A condition whose keys stand among those of the section itself.
+pub(super) fn inline(section: &mut Section<'_>, place: Place) -> Condition {
+    let found = test(section, place);
+    if !found.tests_interaction() {
+        section.fault("action", "missing", "is missing: say which interaction is meant");
+    }
+    found
+}
+
 fn condition(section: &mut Section<'_>, place: Place) -> Condition {
     let mut found = test(section, place);
-    if place != Place::ScoringRule {
+    if matches!(place, Place::FunnelStage | Place::Nurture) {
         found.any = section.sections("any", |section| {
             let found = test(section, place);
             check_some(section, &found);
@@ -62,9 +72,13 @@ fn test(section: &mut Section<'_>, place: Place) -> Condition {
             found.returning_customer = section.boolean("returning_customer");
         }
         Place::Nurture => {
+            about_interaction(section, &mut found);
+            found.returning_customer = section.boolean("returning_customer");
+            found.stage = section.filled_name("stage");
             found.temperature = section.word("temperature", words::TEMPERATURE);
             found.closed = section.boolean("closed");
         }
+        Place::Consent => about_interaction(section, &mut found),
     }
     if found.action.is_some() && found.action_prefix.is_some() {
         section.fault("action_prefix", "bad_condition", "can't stand beside action: one of them is enough");

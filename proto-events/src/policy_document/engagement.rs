@@ -1,49 +1,15 @@
-//! `[temperature]`, `[[funnel.stage]]` and `[[nurture]]`. Nurture programmes are checked and kept; they have no effect yet.
+//! `[temperature]` and `[[funnel.stage]]`: what follows from a score.
 
+use lead_domain::Name;
 use lead_domain::policy::condition::Condition;
 use lead_domain::policy::scoring::{FunnelStage, Thresholds};
-use lead_domain::{Name, Period};
 
 use super::check_unique;
 use super::condition::{self, Place};
-use super::scoring::times;
 use super::section::Section;
 
 /// No threshold is higher.
 const SCORE_MAX: i64 = 1_000_000;
-
-/// A nurture programme.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Nurture {
-    /// The key.
-    pub name: Name,
-    /// When it begins.
-    pub start_when: Condition,
-    /// When it ends before its time.
-    pub stop_when: Option<Condition>,
-    /// What becomes due, in order.
-    pub steps: Vec<NurtureStep>,
-    /// How often a visitor may enter it, and in which time.
-    pub at_most: Option<(u32, Option<Period>)>,
-}
-
-/// A step of a nurture programme.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NurtureStep {
-    /// When it is due.
-    pub due: StepDelay,
-    /// What somebody else should send.
-    pub template: Name,
-}
-
-/// When a nurture step is due.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StepDelay {
-    /// So long after the programme's beginning.
-    After(Period),
-    /// When the visitor has been quiet for so long.
-    AfterQuiet(Period),
-}
 
 pub(super) fn thresholds(root: &mut Section<'_>) -> Option<Thresholds> {
     root.section("temperature", |section| {
@@ -116,53 +82,4 @@ fn covers(wide: &Condition, narrow: &Condition) -> bool {
     };
     let begins = |text: &Option<Name>| text.as_ref().is_some_and(|text| text.starts_with(prefix.as_str()));
     rest == Condition::default() && (begins(&narrow.action) || begins(&narrow.action_prefix))
-}
-
-pub(super) fn nurture(root: &mut Section<'_>) -> Vec<Nurture> {
-    let programmes = root.sections("nurture", |section| Nurture {
-        name: section.required_name("name"),
-        start_when: condition::required(section, "start_when", Place::Nurture),
-        stop_when: condition::optional(section, "stop_when", Place::Nurture),
-        steps: steps(section),
-        at_most: section.section("at_most", |section| (times(section), section.positive_period("within"))),
-    });
-    check_unique(root, "nurture", programmes.iter().map(|programme| &programme.name));
-    programmes
-}
-
-fn steps(section: &mut Section<'_>) -> Vec<NurtureStep> {
-    let steps = section.sections("steps", step);
-    if steps.is_empty() {
-        section.fault("steps", "missing", "has no step");
-    }
-    let due: Vec<Option<Period>> = steps.iter().map(|step| step.as_ref().and_then(|step| after(step.due))).collect();
-    let mut latest = None;
-    for (index, due) in due.into_iter().enumerate() {
-        if due.is_some() && due <= latest {
-            section.fault(&format!("steps[{index}].after"), "not_in_order", "must be later than the step before");
-        }
-        latest = due.max(latest);
-    }
-    steps.into_iter().flatten().collect()
-}
-
-fn after(due: StepDelay) -> Option<Period> {
-    match due {
-        StepDelay::After(period) => Some(period),
-        StepDelay::AfterQuiet(_) => None,
-    }
-}
-
-fn step(section: &mut Section<'_>) -> Option<NurtureStep> {
-    let (after, quiet) = (section.positive_period("after"), section.positive_period("after_quiet"));
-    let template = section.required_name("template");
-    match (section.has("after"), section.has("after_quiet")) {
-        (true, true) => {
-            section.fault("after_quiet", "bad_condition", "can't stand beside after: one of them is enough")
-        }
-        (false, false) => section.fault("after", "missing", "is missing: a step needs after or after_quiet"),
-        _ => {}
-    }
-    let due = after.map(StepDelay::After).or(quiet.map(StepDelay::AfterQuiet))?;
-    Some(NurtureStep { due, template })
 }

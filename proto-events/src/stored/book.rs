@@ -9,6 +9,7 @@ use lead_domain::{IdentifierKey, InteractionId, LeadId, TenantId, Time, VisitorI
 use super::convert::{identifier, lead as lead_id, stored_identifier, stored_lead};
 use super::v1::{CloseCauseV1, IdentifierV1, LeadV1, SaleV1};
 use super::v3::LedgerV3;
+use super::v4::NurtureV4;
 use super::{DecodeError, decode_from, decode_whole, encode_into};
 use crate::text::Text;
 
@@ -66,16 +67,20 @@ pub fn encode_book(book: &Book, out: &mut Vec<u8>) {
     encode_ledgers(book, out);
 }
 
-/// Appends the ledgers; nothing where there is none, so that a book without points has the bytes of version 1.
+/// Appends the ledgers and what is kept of nurturing; nothing where there is neither, so that a book without them has the
+/// bytes of version 1, and one without nurturing those of version 3.
 fn encode_ledgers(book: &Book, out: &mut Vec<u8>) {
     let ledgers = book.leads.iter().zip(0_u32..).filter_map(|(lead, place)| Some((place, lead.ledger.as_deref()?)));
     let count = ledgers.clone().count() as u64;
-    if count == 0 {
+    if count == 0 && book.nurture.is_none() {
         return;
     }
     encode_into(&count, out);
     for (place, ledger) in ledgers {
         encode_into(&(place, LedgerV3::from(ledger)), out);
+    }
+    if let Some(nurture) = &book.nurture {
+        encode_into(&NurtureV4::from(nurture.as_ref()), out);
     }
 }
 
@@ -97,7 +102,12 @@ pub fn decode_book(bytes: &[u8]) -> Result<Book, DecodeError> {
     if rest.is_empty() {
         return Ok(book);
     }
-    for (place, ledger) in decode_whole::<Vec<(u32, LedgerV3)>>("a book's ledgers", rest)? {
+    let (ledgers, rest) = decode_from::<Vec<(u32, LedgerV3)>>("a book's ledgers", rest)?;
+    if !rest.is_empty() {
+        let nurture = decode_whole::<NurtureV4>("a book's nurture programmes", rest)?;
+        book.nurture = Some(Box::new(nurture.into()));
+    }
+    for (place, ledger) in ledgers {
         let lead = usize::try_from(place).ok().and_then(|place| book.leads.get_mut(place));
         if let Some(lead) = lead {
             lead.ledger = Some(Box::new(ledger.into()));
@@ -167,6 +177,7 @@ fn restored(book: &BookV1) -> Book {
             .iter()
             .map(|&(interaction, lead)| Moved { interaction: InteractionId(interaction), lead: lead_id(lead) })
             .collect(),
+        nurture: None,
     }
 }
 
@@ -208,6 +219,7 @@ fn restored_conversion(conversion: &ConversionStateV1) -> Conversion {
 #[cfg(test)]
 mod tests {
     use lead_domain::identifier::{Identifier, IdentifierKind};
+    use lead_domain::nurture::{Begun, Consent, Nurture, Run, Wait};
     use lead_domain::score::{Counted, Decay, Ledger, Score, ScoreKind, ScoreRow, Temperature};
     use lead_domain::{CloseCause, Currency, Money, OrderKey, Period};
 
@@ -296,6 +308,43 @@ mod tests {
         assert_eq!(decode_book(&bytes).unwrap(), scored);
         for length in (0..bytes.len()).filter(|length| *length != plain.len()) {
             assert!(decode_book(&bytes[..length]).is_err(), "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn nurturing_stands_behind_the_ledgers() {
+        let lead = LeadId { visitor: VisitorId(7), ordinal: 1 };
+        let at = Time::from_millis(-5);
+        let run = |programme: &str, wait| Run {
+            programme: programme.into(),
+            lead,
+            started_at: at,
+            interaction: Some(InteractionId(9)),
+            step: 2,
+            since: Time::MIN,
+            wait,
+        };
+        let consent = Consent { by: VisitorId(8), medium: Some("email".into()), at, given: true };
+        let mut nurtured = book();
+        nurtured.nurture = Some(Box::new(Nurture {
+            runs: vec![run("cart", Wait::Until(at)), run("quiet", Wait::Quiet(Period::from_days(3)))],
+            begun: vec![Begun { at, programme: "cart".into(), lead }],
+            consents: vec![consent],
+        }));
+        for ledger in [None, Some(Box::<Ledger>::default())] {
+            nurtured.leads[0].ledger = ledger;
+            let mut without = nurtured.clone();
+            without.nurture = None;
+            let (mut shorter, mut bytes) = (Vec::new(), Vec::new());
+            encode_book(&without, &mut shorter);
+            encode_book(&nurtured, &mut bytes);
+            assert_eq!(decode_book(&bytes).unwrap(), nurtured);
+            // Where a book without ledgers ends, the count of ledgers may stand or not.
+            let whole = |length: &usize| [shorter.len(), shorter.len() + 1].contains(length);
+            for length in (0..bytes.len()).filter(|length| !whole(length)) {
+                let read = decode_book(&bytes[..length]);
+                assert!(read.is_err() || read.unwrap().nurture.is_none(), "{length} bytes");
+            }
         }
     }
 }

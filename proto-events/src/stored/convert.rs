@@ -118,7 +118,12 @@ fn visitor_event(event: &Event) -> Option<EventV1> {
         | Event::InteractionCounted { .. }
         | Event::ScoreChanged { .. }
         | Event::TemperatureChanged { .. }
-        | Event::StageEntered { .. } => return None,
+        | Event::StageEntered { .. }
+        | Event::ConsentChanged { .. }
+        | Event::NurtureStarted { .. }
+        | Event::NurtureStepDue { .. }
+        | Event::NurtureStepSuppressed { .. }
+        | Event::NurtureStopped { .. } => return None,
     })
 }
 
@@ -211,8 +216,13 @@ fn lead_event(event: &Event) -> EventV1 {
         Event::InteractionCounted { .. }
         | Event::ScoreChanged { .. }
         | Event::TemperatureChanged { .. }
-        | Event::StageEntered { .. } => {
-            unreachable!("version 3 takes these")
+        | Event::StageEntered { .. }
+        | Event::ConsentChanged { .. }
+        | Event::NurtureStarted { .. }
+        | Event::NurtureStepDue { .. }
+        | Event::NurtureStepSuppressed { .. }
+        | Event::NurtureStopped { .. } => {
+            unreachable!("later versions take these")
         }
     }
 }

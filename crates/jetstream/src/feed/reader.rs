@@ -180,6 +180,11 @@ impl Reader {
         })))
     }
 
+    /// How many messages wait in the stream, as the server last said.
+    pub(super) const fn pending(&self) -> u64 {
+        self.pending
+    }
+
     /// Waits for a message, and takes what else has arrived already.
     pub(super) async fn gather(&mut self, options: &FeedOptions, cancel: &CancellationToken) -> Gathered {
         let mut batch = Batch::default();

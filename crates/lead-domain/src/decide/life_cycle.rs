@@ -18,12 +18,14 @@ impl Desk<'_> {
             }
             before = Some(due);
             let Due { at, what, lead } = due;
+            let first = self.events.len();
             match what {
                 DueKind::Deadline => {
                     self.state(Event::LeadClosed { lead, cause: CloseCause::Inactivity, at, reason: None });
                 }
                 DueKind::Decay => self.step(lead, at),
             }
+            self.nurture(visitor, at, None, first);
         }
     }
 

@@ -89,7 +89,12 @@ impl Desk<'_> {
             | Event::LeadTypeChanged { .. }
             | Event::LeadAssigned { .. }
             | Event::NoteAdded { .. }
-            | Event::AttributesSet { .. } => self.shelf.evolve(self.tenant, event),
+            | Event::AttributesSet { .. }
+            | Event::ConsentChanged { .. }
+            | Event::NurtureStarted { .. }
+            | Event::NurtureStepDue { .. }
+            | Event::NurtureStepSuppressed { .. }
+            | Event::NurtureStopped { .. } => self.shelf.evolve(self.tenant, event),
         }
     }
 

@@ -163,7 +163,7 @@ impl Desk<'_> {
     }
 
     /// Whether the visitor has converted on another lead.
-    fn is_returning(&self, lead: LeadId) -> bool {
+    pub(super) fn is_returning(&self, lead: LeadId) -> bool {
         let leads = self.shelf.book(lead.visitor).into_iter().flat_map(|book| &book.leads);
         leads.filter(|other| other.id != lead).any(|other| other.counted_conversions().next().is_some())
     }

@@ -5,6 +5,7 @@ mod commands;
 mod identity;
 mod late;
 mod life_cycle;
+mod nurture;
 mod scoring;
 
 use super::{Refusal, decide};
@@ -75,6 +76,7 @@ fn policy() -> Policy {
         ],
         channels: vec![entry_point("web", Some("tablets"), &[], Pick::MostRecent)],
         scoring: Scoring::default(),
+        nurture: crate::policy::Nurturing::default(),
         version: 1,
     };
     policy.checked(None).expect("a policy without faults")

@@ -188,6 +188,8 @@ pub struct Condition {
     pub returning_customer: Option<bool>,
     /// The lead has become this.
     pub temperature: Option<Temperature>,
+    /// The lead is in this stage of the funnel.
+    pub stage: Option<Name>,
     /// The lead is closed.
     pub closed: Option<bool>,
     /// One of these holds.
@@ -248,9 +250,28 @@ impl Condition {
         self.sealed.iter().find(|sealed| !holds(sealed)).map(|sealed| Missed::Key(sealed.test.key()))
     }
 
+    /// Whether one of its own tests, not those of `any`, is about the interaction itself.
+    #[must_use]
+    pub const fn tests_interaction(&self) -> bool {
+        self.action.is_some()
+            || self.action_prefix.is_some()
+            || !self.attributes.is_empty()
+            || !self.fields.is_empty()
+            || self.min_price.is_some()
+            || self.min_value.is_some()
+            || !self.known.is_empty()
+            || !self.sealed.is_empty()
+    }
+
+    /// Whether an interaction of this action may be what the condition, or one of `any`, waits for.
+    #[must_use]
+    pub fn may_fit(&self, action: &str) -> bool {
+        (self.tests_interaction() && self.fits_action(action)) || self.any.iter().any(|one| one.may_fit(action))
+    }
+
     /// Whether the condition asks about an interaction at all.
     #[must_use]
     pub fn asks_interaction(&self) -> bool {
-        self.action.is_some() || self.action_prefix.is_some() || self.any.iter().any(Self::asks_interaction)
+        self.tests_interaction() || self.any.iter().any(Self::asks_interaction)
     }
 }

@@ -44,10 +44,15 @@ impl Shelf {
             | Event::ScoreChanged { .. }
             | Event::TemperatureChanged { .. }
             | Event::StageEntered { .. } => self.change_score(event),
+            Event::ConsentChanged { .. }
+            | Event::NurtureStarted { .. }
+            | Event::NurtureStepDue { .. }
+            | Event::NurtureStepSuppressed { .. }
+            | Event::NurtureStopped { .. } => self.change_nurture(event),
         }
     }
 
-    fn book_mut(&mut self, visitor: VisitorId) -> Option<&mut Book> {
+    pub(super) fn book_mut(&mut self, visitor: VisitorId) -> Option<&mut Book> {
         let survivor = self.survivor(visitor);
         self.books.get_mut(&survivor)
     }
@@ -91,6 +96,9 @@ impl Shelf {
         book.suspected.sort_unstable_by_key(|suspected| (suspected.member, suspected.other));
         book.moved.append(&mut other.moved);
         book.moved.sort_unstable_by_key(|moved| moved.interaction);
+        if let Some(nurture) = other.nurture {
+            book.nurture_mut().absorb(*nurture);
+        }
         self.redirects.insert(absorbed, survivor);
     }
 
@@ -109,6 +117,10 @@ impl Shelf {
         own.leads = book.leads.extract_if(.., |lead| leaves(&lead.id.visitor)).collect();
         own.suspected = book.suspected.extract_if(.., |suspected| leaves(&suspected.member)).collect();
         own.moved = book.moved.extract_if(.., |moved| leaves(&moved.lead.visitor)).collect();
+        if let Some(mut nurture) = book.nurture.take() {
+            own.nurture = Some(Box::new(nurture.split(|visitor| leaves(&visitor)))).filter(|own| !own.is_empty());
+            book.nurture = Some(nurture).filter(|kept| !kept.is_empty());
+        }
         self.redirects.remove(&restored);
         self.books.insert(restored, own);
         if afterwards == AfterUnmerge::KeepApart {
@@ -204,7 +216,12 @@ impl Shelf {
             | Event::InteractionCounted { .. }
             | Event::ScoreChanged { .. }
             | Event::TemperatureChanged { .. }
-            | Event::StageEntered { .. } => {}
+            | Event::StageEntered { .. }
+            | Event::ConsentChanged { .. }
+            | Event::NurtureStarted { .. }
+            | Event::NurtureStepDue { .. }
+            | Event::NurtureStepSuppressed { .. }
+            | Event::NurtureStopped { .. } => {}
         }
     }
 

@@ -11,11 +11,11 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use engine::Engine;
 use jetstream::{
-    Connection, ConnectionOptions, Credentials, FeedBatch, FeedError, FeedMark, FeedOptions, FeedSink, LEADFOLD_IN,
-    Message, ProvisionError, Publisher, SinkError, StreamSettings, Subject, TlsFiles, provision, run_feed,
+    Connection, ConnectionOptions, Credentials, FeedBatch, FeedError, FeedMark, FeedOptions, FeedSink, FeedStanding,
+    LEADFOLD_IN, Message, ProvisionError, Publisher, SinkError, StreamSettings, Subject, TlsFiles, provision, run_feed,
 };
 use lead_domain::Time;
-use service::{Form, RawInput, Receipt, ServiceHandle};
+use service::{Fed, Form, RawInput, Receipt, ServiceHandle};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -205,16 +205,25 @@ struct Intake {
 
 impl FeedSink for Intake {
     async fn take(&mut self, batch: FeedBatch) -> Result<(), SinkError> {
-        let FeedBatch { messages, mark, .. } = batch;
+        let FeedBatch { messages, mark, pending } = batch;
         // Looked at before the messages are handed on: whoever waits for one of them is here by now or never.
         let awaited = if self.waiting.is_empty() { Vec::new() } else { awaited(&messages, &self.waiting) };
         let traced = Traced::of(&messages);
         let inputs = messages.into_iter().map(input).collect();
-        let receipts = self.service.feed(inputs, (WATERMARK.to_owned(), mark.to_bytes())).await?;
+        let fed = Fed { watermark: (WATERMARK.to_owned(), mark.to_bytes()), more: pending > 0 };
+        let receipts = self.service.feed(inputs, fed).await?;
         if !awaited.is_empty() || !traced.is_empty() {
             tokio::spawn(answer(awaited, traced, receipts));
         }
         Ok(())
+    }
+
+    fn stands(&mut self, standing: FeedStanding) {
+        self.service.feed_stands(match standing {
+            FeedStanding::CaughtUp => service::FeedStanding::CaughtUp,
+            FeedStanding::Behind => service::FeedStanding::Behind,
+            FeedStanding::Unknown => service::FeedStanding::Unknown,
+        });
     }
 }
 

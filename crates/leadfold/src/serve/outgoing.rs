@@ -6,14 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use event_log::LogPosition;
 use jetstream::{Headers, Outgoing, PublishError, Publisher};
-use lead_domain::TenantId;
+use lead_domain::{LeadId, TenantId};
+use proto_events::lead_event::Person;
 use publisher::{
     Delivery, DeliveryError, DeliveryHandle, DeliveryOptions, DeliveryState, Destination, EventFilter, FileCursors,
-    Only, OutgoingEvent, Retry, StartAt, Webhook, WebhookOptions, WebhookSecret,
+    Only, OutgoingEvent, PersonError, Persons, Retry, StartAt, Webhook, WebhookOptions, WebhookSecret,
 };
 use serde::Deserialize;
 use service::ServiceHandle;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use trace_context::{TRACEPARENT, TraceContext};
 
@@ -124,6 +127,7 @@ impl Deliveries {
             start_at,
             log: self.service.log(),
             tenants: Arc::new(tenants),
+            persons: Arc::new(Recorded { service: self.service.clone(), runtime: Handle::current() }),
             cursors: Arc::new(FileCursors::in_folder(&self.data.join(CURSORS))),
         };
         let (delivery, handle) = Delivery::open(options, destination)?;
@@ -156,6 +160,19 @@ impl Deliveries {
             // One that panicked has said so; its cursor stands where it was kept last.
             let _ = task.await;
         }
+    }
+}
+
+/// Persons as the log knows them.
+struct Recorded {
+    service: ServiceHandle,
+    runtime: Handle,
+}
+
+impl Persons for Recorded {
+    fn person(&self, lead: LeadId, until: LogPosition) -> Result<Person, PersonError> {
+        let read = self.runtime.block_on(self.service.person(lead, until));
+        read.map_err(|error| PersonError(error.into()))?.map_err(|error| PersonError(error.into()))
     }
 }
 

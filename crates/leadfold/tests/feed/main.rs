@@ -10,6 +10,7 @@ mod guards;
 mod inputs;
 mod kills;
 mod local;
+mod nurture;
 mod outages;
 #[path = "../../../jetstream/tests/server/proxy.rs"]
 mod proxy;

@@ -54,6 +54,7 @@ fn routes() -> Vec<Route> {
         read("/v1/leads/{id}/score", Kind::Lead, 404),
         read("/v1/visitors/{id}", Kind::Visitor, 404),
         read("/v1/visitors/{id}/timeline", Kind::Visitor, 404),
+        read("/v1/visitors/{id}/nurture", Kind::Visitor, 404),
         audit("/v1/quarantine/{id}", Kind::Quarantined, 404),
         // An event belongs to the key's tenant, whatever it says; one that says otherwise goes to quarantine.
         Route("post", "/v1/events", Who::Roles(PUBLISH), Kind::Event, 202, 202),

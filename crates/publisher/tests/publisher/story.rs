@@ -103,6 +103,7 @@ impl Place {
             filter: EventFilter::default(),
             start_at: StartAt::Beginning,
             log: Arc::new(self.log.clone()),
+            persons: Arc::new(publisher::NoPersons),
             tenants: Arc::new(tenant_name),
             cursors: Arc::new(self.cursors()),
         }

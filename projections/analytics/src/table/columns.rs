@@ -70,8 +70,8 @@ impl Amounts {
 }
 
 impl Flags {
-    pub(crate) fn push(&mut self, flag: bool) {
-        self.0.append_value(flag);
+    pub(crate) fn push(&mut self, flag: impl Into<Option<bool>>) {
+        self.0.append_option(flag.into());
     }
 }
 

@@ -2,7 +2,8 @@
 
 use event_log::Header;
 use lead_domain::event::AfterUnmerge;
-use lead_domain::{Event, IdentifierKind, InteractionId, LeadId, Money, Time, VisitorId};
+use lead_domain::nurture::Suppression;
+use lead_domain::{Event, IdentifierKind, InteractionId, LeadId, Money, Period, Time, VisitorId};
 use proto_events::lead_event;
 
 use crate::table::columns::{Amounts, Flags, Instants, Numbers, Texts, Words, table};
@@ -26,13 +27,19 @@ table! {
         rgus: Amounts = "Units sold or taken back.",
         close_cause: Words = "How the lead ended.",
         close_reason: Words = "The operator's reason.",
-        reason: Words = "Why a lead took an interaction or goes on, or why no lead took it.",
+        reason: Words = "Why a lead took an interaction or goes on, why no lead took it, why nothing should be sent or a programme ended.",
         owner: Words = "The operator whom the lead was given to.",
         score: Amounts = "All points of the lead from then on.",
         temperature: Words = "What the lead became: cold, warm or hot.",
         from_temperature: Words = "What it was before.",
         stage: Words = "The stage of the funnel that it entered.",
         from_stage: Words = "The stage before.",
+        stayed_ms: Amounts = "How many milliseconds it was in the stage before.",
+        programme: Words = "The nurture programme.",
+        step: Amounts = "The number of its step, from 1.",
+        template: Words = "What should be sent.",
+        medium: Words = "By which medium.",
+        consent: Flags = "Whether the visitor wants to hear from us.",
         deadline: Instants = "When the lead closes from now on unless something happens.",
         other_lead_id: Texts = "Where a moved interaction was; the lead that a repeated order had counted for.",
         other_visitor_id: Texts = "Who was merged, restored, suspected, or had the identifier before.",
@@ -72,6 +79,12 @@ struct Said<'a> {
     from_temperature: Option<&'static str>,
     stage: Option<&'a str>,
     from_stage: Option<&'a str>,
+    stayed: Option<Period>,
+    programme: Option<&'a str>,
+    step: Option<u16>,
+    template: Option<&'a str>,
+    medium: Option<&'a str>,
+    consent: Option<bool>,
     deadline: Option<Time>,
     other_lead: Option<LeadId>,
     other_visitor: Option<VisitorId>,
@@ -99,6 +112,9 @@ fn said_of_visitor<'a>(event: &'a Event) -> Option<Said<'a>> {
             Said { identifier: Some(identifier.kind), ..pair(*visitor, *other) }
         }
         Event::DuplicateSettled { visitor, other } => pair(*visitor, *other),
+        Event::ConsentChanged { visitor, medium, given, at } => {
+            Said { medium: medium.as_deref(), consent: Some(*given), at: Some(*at), ..about(*visitor) }
+        }
         Event::LeadOpened { .. }
         | Event::CustomerLearned { .. }
         | Event::InteractionAttached { .. }
@@ -116,7 +132,11 @@ fn said_of_visitor<'a>(event: &'a Event) -> Option<Said<'a>> {
         | Event::InteractionCounted { .. }
         | Event::ScoreChanged { .. }
         | Event::TemperatureChanged { .. }
-        | Event::StageEntered { .. } => return None,
+        | Event::StageEntered { .. }
+        | Event::NurtureStarted { .. }
+        | Event::NurtureStepDue { .. }
+        | Event::NurtureStepSuppressed { .. }
+        | Event::NurtureStopped { .. } => return None,
     })
 }
 
@@ -133,9 +153,31 @@ fn said_of_score<'a>(event: &'a Event) -> Option<Said<'a>> {
         let (temperature, from_temperature) = (Some(to.code()), Some(from.code()));
         return Some(Said { at: Some(*at), score: Some(*score), temperature, from_temperature, ..Said::default() });
     }
-    if let Event::StageEntered { at, stage, from, .. } = event {
+    if let Event::StageEntered { at, stage, from, stayed, .. } = event {
         let (stage, from_stage) = (Some(stage.as_str()), from.as_deref());
-        return Some(Said { at: Some(*at), stage, from_stage, ..Said::default() });
+        return Some(Said { at: Some(*at), stage, from_stage, stayed: *stayed, ..Said::default() });
+    }
+    None
+}
+
+/// What an event about a nurture programme says.
+fn said_of_nurture<'a>(event: &'a Event) -> Option<Said<'a>> {
+    if let Event::NurtureStarted { programme, at, interaction, .. } = event {
+        let (interaction, at, programme) = (*interaction, Some(*at), Some(programme.as_str()));
+        return Some(Said { interaction, at, programme, ..Said::default() });
+    }
+    if let Event::NurtureStepDue { programme, step, template, medium, at, .. }
+    | Event::NurtureStepSuppressed { programme, step, template, medium, at, .. } = event
+    {
+        let suppressed = if let Event::NurtureStepSuppressed { because, .. } = event { Some(*because) } else { None };
+        let reason = suppressed.map(Suppression::code);
+        let (programme, template) = (Some(programme.as_str()), Some(template.as_str()));
+        let (medium, step) = (medium.as_deref(), Some(*step));
+        return Some(Said { at: Some(*at), reason, programme, step, template, medium, ..Said::default() });
+    }
+    if let Event::NurtureStopped { programme, at, because, .. } = event {
+        let (reason, programme) = (Some(because.code()), Some(programme.as_str()));
+        return Some(Said { at: Some(*at), reason, programme, ..Said::default() });
     }
     None
 }
@@ -201,13 +243,19 @@ fn said_of_lead<'a>(event: &'a Event) -> Said<'a> {
         | Event::InteractionCounted { .. }
         | Event::ScoreChanged { .. }
         | Event::TemperatureChanged { .. }
-        | Event::StageEntered { .. } => Said::default(),
+        | Event::StageEntered { .. }
+        | Event::ConsentChanged { .. }
+        | Event::NurtureStarted { .. }
+        | Event::NurtureStepDue { .. }
+        | Event::NurtureStepSuppressed { .. }
+        | Event::NurtureStopped { .. } => Said::default(),
     }
 }
 
 impl LeadEventColumns {
     pub(crate) fn push(&mut self, decided: &Decided<'_>, index: u64, event: &Event) {
-        let said = said_of_visitor(event).or_else(|| said_of_score(event)).unwrap_or_else(|| said_of_lead(event));
+        let said = said_of_visitor(event).or_else(|| said_of_score(event)).or_else(|| said_of_nurture(event));
+        let said = said.unwrap_or_else(|| said_of_lead(event));
         let header = decided.header;
         let recorded_for = (header.visitor != 0).then_some(VisitorId(header.visitor));
         self.position.push(header.position.0);
@@ -243,6 +291,12 @@ impl LeadEventColumns {
         self.from_temperature.push(said.from_temperature);
         self.stage.push(said.stage);
         self.from_stage.push(said.from_stage);
+        self.stayed_ms.push(said.stayed.map(Period::as_millis));
+        self.programme.push(said.programme);
+        self.step.push(said.step.map(i64::from));
+        self.template.push(said.template);
+        self.medium.push(said.medium);
+        self.consent.push(said.consent);
         self.deadline.push(said.deadline.map(Time::as_millis));
     }
 }

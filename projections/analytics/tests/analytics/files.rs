@@ -16,7 +16,7 @@ const COUNTS: &str = "select (select count(*) from interactions) as interactions
      (select sum(version) from leads) as versions";
 
 fn model(data: &Path) -> PathBuf {
-    data.join("projections/analytics-v1")
+    data.join("projections/analytics-v2")
 }
 
 fn files(data: &Path, table: &str) -> Vec<PathBuf> {
@@ -38,11 +38,15 @@ fn a_restart_drops_the_tail_and_leftovers_and_reads_on() {
     let whole = rows(&tables.projection().reader().snapshot(), COUNTS);
     assert!(tables.projection().sealed() == sealed && sealed < tables.checkpoint(), "there are files and a tail");
     drop(tables);
+    let earlier = folder.path().join("projections/analytics-v1");
+    fs::create_dir(&earlier).unwrap();
+    fs::write(earlier.join("leads-1-9.g1.parquet"), "somebody").unwrap();
     for leftover in ["leads-1-9.g7.parquet", "manifest.unfinished", "manifest.building.json"] {
         fs::write(model(folder.path()).join(leftover), "half").unwrap();
     }
     let opened = Analytics::open_limited(folder.path(), SMALL).unwrap();
     assert_eq!(opened.checkpoint().unwrap().position, sealed);
+    assert!(!earlier.exists(), "nobody reads the model of an earlier version");
     assert!(files(folder.path(), "leads").iter().all(|file| !file.ends_with("leads-1-9.g7.parquet")));
     let mut tables = projector(&world, opened);
     tables.catch_up(LogPosition(u64::MAX), &mut |_| {}).unwrap();

@@ -147,7 +147,12 @@ impl Listing {
             | Event::InteractionOrphaned { .. }
             | Event::InteractionMoved { .. }
             | Event::InteractionCounted { .. }
-            | Event::ConversionRepeated { .. } => {}
+            | Event::ConversionRepeated { .. }
+            | Event::ConsentChanged { .. }
+            | Event::NurtureStarted { .. }
+            | Event::NurtureStepDue { .. }
+            | Event::NurtureStepSuppressed { .. }
+            | Event::NurtureStopped { .. } => {}
         }
         let (tenant, after) = (lead.tenant, lead.cause());
         if before != after {

@@ -59,6 +59,11 @@ impl Site {
         self.clock
     }
 
+    /// Sets the clock of all runs from now on.
+    pub(crate) const fn set_clock(&mut self, clock: DateTime<Utc>) {
+        self.clock = clock;
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.root.path().join(name)
     }
