@@ -47,6 +47,8 @@ mod quarantine;
 
 mod report;
 
+mod funnel;
+
 mod sql;
 
 mod changes;

@@ -180,7 +180,7 @@ struct Answered {
 #[derive(ToSchema)]
 #[schema(as = AnalyticsReportPeriod)]
 #[expect(dead_code, reason = "the fields are the description")]
-struct AnsweredPeriod {
+pub(crate) struct AnsweredPeriod {
     from: Option<String>,
     to: Option<String>,
 }
@@ -204,7 +204,7 @@ struct AnsweredColumn {
 #[derive(ToSchema)]
 #[schema(as = AnalyticsNote)]
 #[expect(dead_code, reason = "the fields are the description")]
-struct AnsweredNote {
+pub(crate) struct AnsweredNote {
     column: String,
     /// division_by_zero, several_currencies, too_large or no_counterpart
     code: String,

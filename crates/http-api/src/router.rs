@@ -29,7 +29,7 @@ use crate::options::ApiOptions;
 use crate::problem::{Problem, ProblemBody};
 use crate::state::Api;
 use crate::{
-    acts, changes, checkpoint, duplicates, events, health, leads, linger, nurture, observe, orphans, policies,
+    acts, changes, checkpoint, duplicates, events, funnel, health, leads, linger, nurture, observe, orphans, policies,
     quarantine, report, scores, segment, sql, visitors,
 };
 
@@ -99,6 +99,7 @@ fn routes_of_api() -> OpenApiRouter<Api> {
         .routes(routes!(policies::lead_types))
         .routes(routes!(sql::query))
         .routes(routes!(report::query))
+        .routes(routes!(funnel::show))
         .routes(routes!(quarantine::list))
         .routes(routes!(quarantine::show))
         .routes(routes!(quarantine::retry))

@@ -2,18 +2,20 @@
 
 mod audit;
 mod care;
+mod orphans;
 mod serving;
 mod sql;
 
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use lead_domain::{InteractionId, LeadId, Time, VisitorId};
 
 pub(crate) use audit::{AsOfArgs, AsOfCommand, BackupArgs, ExplainArgs, ReplayArgs, RestoreArgs, WhatIfArgs};
 pub(crate) use care::{ProjectionsAct, ProjectionsArgs, QuarantineAct, QuarantineArgs, QuarantineFilter};
+pub(crate) use orphans::{DuplicatesArgs, OrphanAct, OrphanArgs, OrphansArgs};
 pub(crate) use serving::{FeedCommand, KeysCommand, LogFormat, NatsArgs, ServeArgs};
-pub(crate) use sql::{AnalyticsArgs, SqlArgs, SqlFormat};
+pub(crate) use sql::{AnalyticsArgs, FunnelArgs, SqlArgs, SqlFormat};
 
 use crate::generate::GenerateArgs;
 use crate::settings::{GlobalArgs, parse_time};
@@ -82,6 +84,10 @@ pub(crate) enum Command {
         Examples:\n  leadfold analytics '{\"source\": \"leads\", \"measures\": [\"count\", \"sum:sale_value\"], \
         \"dimensions\": [\"lead_type\"]}'\n  leadfold analytics query.json")]
     Analytics(AnalyticsArgs),
+    /// Show how far leads got: stages reached, drop-off, time between, by anything
+    #[command(after_help = "Examples:\n  leadfold funnel\n  leadfold funnel --by channel --from 2026-01-01\n  \
+        leadfold funnel --by week,lead_type --where status=closed --where channel=web,chat")]
+    Funnel(FunnelArgs),
     /// Ask the analytics tables with SQL: one statement that only reads
     #[command(
         after_help = "The tables are interactions, lead_events and leads; `describe leads` names the columns.\n\n\
@@ -465,63 +471,6 @@ pub(crate) enum LeadAct {
     },
 }
 
-#[derive(Args, Clone, Debug)]
-pub(crate) struct OrphansArgs {
-    /// Channels
-    #[arg(long)]
-    pub(crate) channel: Option<String>,
-    /// Skills
-    #[arg(long)]
-    pub(crate) skill: Option<String>,
-    /// unknown_entry_point, no_default_lead_type, inactive_lead_type, too_many_leads
-    #[arg(long)]
-    pub(crate) reason: Option<String>,
-    /// Happened at or after (RFC 3339, or a day)
-    #[arg(long)]
-    pub(crate) from: Option<String>,
-    /// Happened before
-    #[arg(long)]
-    pub(crate) to: Option<String>,
-    /// How many to show; no upper bound
-    #[arg(long, default_value_t = 50)]
-    pub(crate) limit: u64,
-}
-
-#[derive(Args, Clone, Debug)]
-pub(crate) struct DuplicatesArgs {
-    /// Those that an operator said are different people, instead of those that nobody has looked at
-    #[arg(long)]
-    pub(crate) settled: bool,
-    /// How many to show; no upper bound
-    #[arg(long, default_value_t = 50)]
-    pub(crate) limit: u64,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct OrphanArgs {
-    /// The interaction, such as I1042
-    pub(crate) id: InteractionId,
-    #[command(subcommand)]
-    pub(crate) act: OrphanAct,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum OrphanAct {
-    /// Put it into a lead of its visitor, or into a new one
-    #[command(group(ArgGroup::new("into").required(true)))]
-    #[command(after_help = "Example:\n  leadfold orphan I1042 adopt --lead V42-1")]
-    Adopt {
-        /// An open lead of the same visitor
-        #[arg(long, group = "into")]
-        lead: Option<LeadId>,
-        /// The type of a new lead
-        #[arg(long, group = "into")]
-        lead_type: Option<String>,
-        #[command(flatten)]
-        act: ActArgs,
-    },
-}
-
 #[derive(Args, Debug)]
 pub(crate) struct InteractionArgs {
     /// The interaction, such as I1042
@@ -550,6 +499,9 @@ pub(crate) struct VisitorArgs {
     /// Its records, newest first
     #[arg(long)]
     pub(crate) timeline: bool,
+    /// Its nurture programmes, and what it said about messages
+    #[arg(long, conflicts_with = "timeline")]
+    pub(crate) nurture: bool,
     /// How many records of the timeline to show
     #[arg(long, default_value_t = 50, requires = "timeline")]
     pub(crate) limit: usize,

@@ -9,10 +9,12 @@ mod drafts;
 mod duplicates;
 mod explain;
 mod feed;
+mod funnel;
 pub(crate) mod import;
 mod keys;
 mod lead;
 mod leads;
+mod nurture;
 mod orphans;
 mod policy;
 mod projections;
@@ -48,6 +50,7 @@ pub(crate) fn run(command: &Command, settings: &Settings, configuration: &Config
         Command::Visitor(args) => visitor::run(args, settings),
         Command::Quarantine(args) => quarantine::run(args, settings),
         Command::Analytics(args) => analytics::run(args, settings),
+        Command::Funnel(args) => funnel::run(args, settings),
         Command::Sql(args) => sql::run(args, settings),
         Command::Projections(args) => projections::run(args, settings),
         Command::Serve(args) => crate::serve::run(args, settings),

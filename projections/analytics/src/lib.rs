@@ -31,6 +31,8 @@ mod report;
 pub use analytics::{Analytics, Limits};
 pub use error::AnalyticsError;
 pub use query::{Answer, Format, Output, Place, QueryError, QueryLimits, Session, Shown};
-pub use report::{Column, Fault, Note, Question, Report, Setting, ShownPeriod};
+pub use report::{
+    Column, Fault, Funnel, FunnelGroup, FunnelReport, FunnelStep, Note, Question, Report, Setting, ShownPeriod,
+};
 pub use snapshot::{AnalyticsReader, Snapshot};
 pub use table::Table;

@@ -14,6 +14,28 @@ pub(crate) struct AnalyticsArgs {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct FunnelArgs {
+    /// What to group by: fields of leads or units of time (hour, day, week, month, quarter, year), three at most
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) by: Vec<String>,
+    /// Leads opened at or after (RFC 3339, or a day)
+    #[arg(long)]
+    pub(crate) from: Option<String>,
+    /// Opened before
+    #[arg(long)]
+    pub(crate) to: Option<String>,
+    /// opened, closed or converted: which date --from and --to are of [default: opened]
+    #[arg(long)]
+    pub(crate) date_origin: Option<String>,
+    /// The zone of days [default: the policy's]
+    #[arg(long)]
+    pub(crate) zone: Option<String>,
+    /// Only leads with one of these values of a field; may be given several times
+    #[arg(long = "where", value_name = "FIELD=VALUE,…")]
+    pub(crate) only: Vec<String>,
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct SqlArgs {
     /// The query
     pub(crate) query: String,

@@ -7,7 +7,7 @@ use proto_events::command_document::Ask;
 
 use crate::cli::{VisitorAct, VisitorArgs};
 use crate::commands::rows::Row;
-use crate::commands::{act, leads, timeline};
+use crate::commands::{act, leads, nurture, timeline};
 use crate::output::{line, table};
 use crate::remote::{Call, missing};
 use crate::settings::Settings;
@@ -20,6 +20,8 @@ pub(crate) fn run(args: &VisitorArgs, settings: &Settings) -> anyhow::Result<()>
         None => {
             if args.timeline {
                 timeline::of_visitor(&mut source, visitor_id, args.limit, settings)?;
+            } else if args.nurture {
+                nurture::of_visitor(&mut source, visitor_id, settings)?;
             } else {
                 let visitor = find(&source, visitor_id)?;
                 if settings.json { visitor.print_json()? } else { print(&visitor.into_inner()?)? }

@@ -70,6 +70,9 @@ const OF_LEADS: [(&str, Kind); 5] = [
     ("idle", Kind::Duration),
 ];
 
+/// Fields of events that are worked out.
+const OF_EVENTS: [(&str, Kind); 1] = [("stayed", Kind::Duration)];
+
 /// Fields of a touch.
 const OF_TOUCHES: [(&str, Kind); 4] =
     [("touch", Kind::Text), ("touched_at", Kind::Time), ("credit", Kind::Number), ("credited_value", Kind::Money)];
@@ -164,6 +167,9 @@ fn own_names(source: Source) -> Vec<String> {
     if source.is_of_leads() {
         names.extend(OF_LEADS.iter().map(|(name, _)| (*name).to_owned()));
     }
+    if source == Source::Events {
+        names.extend(OF_EVENTS.iter().map(|(name, _)| (*name).to_owned()));
+    }
     if source == Source::Attribution {
         names.extend(OF_TOUCHES.iter().map(|(name, _)| (*name).to_owned()));
     }
@@ -180,6 +186,11 @@ fn column(source: Source, name: &str, alias: &str, now: i64) -> Option<Field> {
         && let Some((_, kind)) = OF_TOUCHES.iter().find(|(touch, _)| *touch == name)
     {
         return Some(with_currency(of_kind(*kind, quoted(alias, name)), alias));
+    }
+    if source == Source::Events
+        && let Some((_, kind)) = OF_EVENTS.iter().find(|(of_event, _)| *of_event == name)
+    {
+        return Some(of_kind(*kind, worked_out(name, alias, now)?));
     }
     if source.is_of_leads()
         && let Some((_, kind)) = OF_LEADS.iter().find(|(of_lead, _)| *of_lead == name)
@@ -225,6 +236,7 @@ fn worked_out(name: &str, alias: &str, now: i64) -> Option<String> {
         "time_to_convert" => Some(between("opened_at", at("converted_at"))),
         "time_to_close" => Some(between("opened_at", at("closed_at"))),
         "age" => Some(open("opened_at")),
+        "stayed" => Some(format!("({} / 1000.0)", quoted(alias, "stayed_ms"))),
         "idle" => Some(open("last_interaction_at")),
         _ => None,
     }

@@ -6,6 +6,7 @@ mod agreement;
 mod asked;
 mod files;
 mod following;
+mod funnel;
 #[path = "../../../listing/tests/listing/histories.rs"]
 #[allow(dead_code, reason = "the listing's tests use more of it")]
 mod histories;

@@ -180,12 +180,17 @@ impl Touching {
 
 impl World {
     pub(crate) fn new() -> Self {
+        Self::with("")
+    }
+
+    /// A world whose decider has further rules.
+    pub(crate) fn with(rules: &str) -> Self {
         let mut world = Self {
             log: MemoryLog::new(),
             vault: Arc::new(KeyVault::in_memory(MasterKey::from_bytes([7; 32]))),
             shelf: Shelf::default(),
             folder: tempfile::tempdir().unwrap(),
-            policy: policy_document::read(POLICY, None).unwrap().policy,
+            policy: policy_document::read(&format!("{POLICY}{rules}"), None).unwrap().policy,
             previous: BTreeMap::new(),
             touched: BTreeMap::new(),
             placed: BTreeMap::new(),
