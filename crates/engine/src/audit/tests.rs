@@ -122,6 +122,27 @@ fn a_deadline_that_was_passed_over_is_found() {
 }
 
 #[test]
+fn other_points_tell_who_would_have_been_hot_and_when_and_who_of_them_bought() {
+    let rules = "[scoring]\n[[scoring.group]]\nname = \"behaviour\"\nkind = \"engagement\"\n[[scoring.rule]]\nname = \"looked\"\n\
+        group = \"behaviour\"\npoints = 30\nwhen = { action = \"page.viewed\" }\n[temperature]\nwarm = 25\nhot = 60\n";
+    let policy = format!("{POLICY}{rules}");
+    let disk = Disk::new();
+    let mut engine = disk.open(1 << 20);
+    engine.adopt(&policy).expect("a policy without faults");
+    let pages = |name: &str, visitor, hours: &[i64]| -> Vec<_> {
+        hours.iter().map(|hour| event(&format!("{name}{hour}"), visitor, *hour, "page.viewed")).collect()
+    };
+    submit(&mut engine, &[pages("a", 1, &[0, 1, 2]), vec![event("b", 1, 5, "purchase")], pages("c", 2, &[3])].concat());
+    engine.flush().expect("memory does not fail");
+    let found = tried(&disk.log, &policy.replace("points = 30", "points = 60"));
+    let base = Figures { became_warm: 2, became_hot: 1, hot_and_sold: 1, ..found.recorded };
+    assert_eq!(found.recorded, base);
+    assert_eq!(found.other, Figures { became_hot: 2, ..base });
+    let hot: Vec<_> = found.changes.iter().map(|change| (change.recorded_hot_at, change.other_hot_at)).collect();
+    assert_eq!(hot, [(Some(hours(1)), Some(hours(0))), (None, Some(hours(3)))]);
+}
+
+#[test]
 fn a_shorter_period_times_leads_out_that_converted() {
     let disk = Disk::new();
     let mut engine = disk.open(1 << 20);

@@ -14,7 +14,7 @@ use std::ops::ControlFlow;
 use event_log::{EventLog, LogPosition};
 use lead_domain::event::AttachReason;
 use lead_domain::policy::Fault;
-use lead_domain::{Event, InteractionId, Lead, LeadId, TenantId, Time, VisitorId};
+use lead_domain::{Event, InteractionId, Lead, LeadId, Policy, Temperature, TenantId, Time, VisitorId};
 use proto_events::policy_document::{self, PolicyDocument};
 use proto_events::stored::InputFacts;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -60,6 +60,14 @@ pub struct Figures {
     pub attached: u64,
     /// Interactions without a lead.
     pub orphans: u64,
+    /// Leads that were ever warm.
+    pub became_warm: u64,
+    /// Leads that were ever hot.
+    pub became_hot: u64,
+    /// Of those, the ones that sold something when they were hot or later.
+    pub hot_and_sold: u64,
+    /// Steps of nurture programmes that were due for somebody to send.
+    pub messages: u64,
 }
 
 /// A lead that is not the same under both policies. Leads are the same ones where the same record opened them.
@@ -71,6 +79,10 @@ pub struct Change {
     pub recorded: Option<Lead>,
     /// As the other policy has it; `None` where that opens none.
     pub other: Option<Lead>,
+    /// When it first was hot, as recorded.
+    pub recorded_hot_at: Option<Time>,
+    /// When it would first have been.
+    pub other_hot_at: Option<Time>,
 }
 
 /// What the two policies come to.
@@ -145,11 +157,31 @@ struct Side {
     opened: FxHashMap<LeadId, LogPosition>,
     /// Interactions that no lead has.
     orphans: FxHashSet<InteractionId>,
+    /// When leads were first warm.
+    warm: FxHashMap<LeadId, Time>,
+    /// When leads were first hot.
+    hot: FxHashMap<LeadId, Time>,
+    /// Steps of nurture programmes that were due.
+    messages: u64,
 }
 
 impl Side {
     fn new() -> Self {
-        Self { world: World::new(Roots::Unneeded), opened: FxHashMap::default(), orphans: FxHashSet::default() }
+        Self {
+            world: World::new(Roots::Unneeded),
+            opened: FxHashMap::default(),
+            orphans: FxHashSet::default(),
+            warm: FxHashMap::default(),
+            hot: FxHashMap::default(),
+            messages: 0,
+        }
+    }
+
+    /// Lets the tenant's time pass.
+    fn fire(&mut self, policy: &Policy, tenant: TenantId, until: Time) {
+        let mut seen = Seen::default();
+        self.world.fire(policy, tenant, until, |events| seen.note(events));
+        self.learn(seen);
     }
 
     /// Remembers what the books don't say.
@@ -164,6 +196,40 @@ impl Side {
             if let Event::InteractionAttached { interaction, because: AttachReason::Adopted, .. } = event {
                 self.orphans.remove(interaction);
             }
+        }
+        let mut seen = Seen::default();
+        seen.note(events);
+        self.learn(seen);
+    }
+
+    fn learn(&mut self, seen: Seen) {
+        self.messages += seen.messages;
+        for (lead, to, at) in seen.warmed {
+            // Whoever is hot is warm as well.
+            self.warm.entry(lead).or_insert(at);
+            if to == Temperature::Hot {
+                self.hot.entry(lead).or_insert(at);
+            }
+        }
+    }
+}
+
+/// What events tell that books don't keep.
+#[derive(Default)]
+struct Seen {
+    warmed: Vec<(LeadId, Temperature, Time)>,
+    messages: u64,
+}
+
+impl Seen {
+    fn note(&mut self, events: &[Event]) {
+        for event in events {
+            if let Event::TemperatureChanged { lead, at, to, .. } = event
+                && *to != Temperature::Cold
+            {
+                self.warmed.push((*lead, *to, *at));
+            }
+            self.messages += u64::from(matches!(event, Event::NurtureStepDue { .. }));
         }
     }
 }
@@ -241,7 +307,7 @@ impl Trying {
         let lived = self.latest.map(|latest| latest.before(tenant.policy().lateness));
         let at = self.clock.max(lived);
         if let Some(at) = at {
-            self.recorded.world.fire(tenant.policy(), tenant.id, at, |_| {});
+            self.recorded.fire(tenant.policy(), tenant.id, at);
             self.other.fire(&self.document.policy, tenant.id, at);
         }
         let (other, acts_dropped) = self.other.into_side();

@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::Context;
 use engine::{Change, EngineError, Figures, WhatIf, WhatIfOptions, what_if};
 use event_log::EventLog;
-use lead_domain::{Lead, Status};
+use lead_domain::{Lead, Status, Time};
 use serde_json::{Value, json};
 
 use crate::cli::WhatIfArgs;
@@ -37,7 +37,7 @@ pub(crate) fn run(args: &WhatIfArgs, settings: &Settings) -> anyhow::Result<()> 
 }
 
 /// Name and value of each figure.
-fn named(figures: &Figures) -> [(&'static str, u64); 9] {
+fn named(figures: &Figures) -> [(&'static str, u64); 13] {
     let Figures {
         leads,
         open,
@@ -48,6 +48,10 @@ fn named(figures: &Figures) -> [(&'static str, u64); 9] {
         sales,
         attached,
         orphans,
+        became_warm,
+        became_hot,
+        hot_and_sold,
+        messages,
     } = *figures;
     [
         ("leads", leads),
@@ -59,6 +63,10 @@ fn named(figures: &Figures) -> [(&'static str, u64); 9] {
         ("sales", sales),
         ("interactions", attached),
         ("orphans", orphans),
+        ("became_warm", became_warm),
+        ("became_hot", became_hot),
+        ("hot_and_sold", hot_and_sold),
+        ("messages", messages),
     ]
 }
 
@@ -96,7 +104,7 @@ fn shown(found: &WhatIf, seconds: f64) -> Value {
 }
 
 /// The columns of an exported lead, once for each policy.
-const COLUMNS: [&str; 10] = [
+const COLUMNS: [&str; 12] = [
     "id",
     "lead_type",
     "status",
@@ -107,9 +115,11 @@ const COLUMNS: [&str; 10] = [
     "last_interaction_at",
     "interactions",
     "sales",
+    "score",
+    "hot_at",
 ];
 
-fn fields(lead: &Lead) -> [Value; 10] {
+fn fields(lead: &Lead, hot_at: Option<Time>) -> [Value; 12] {
     let (status, cause, closed_at) = match lead.status {
         Status::Open => ("open", None, None),
         Status::Closed { cause, at } => ("closed", Some(cause.code()), Some(rfc3339(at))),
@@ -125,6 +135,8 @@ fn fields(lead: &Lead) -> [Value; 10] {
         rfc3339(lead.last_interaction_at).into(),
         lead.interactions.into(),
         lead.counted_conversions().count().into(),
+        lead.score.into(),
+        hot_at.map(rfc3339).into(),
     ]
 }
 
@@ -135,21 +147,18 @@ fn export(path: &Path, changes: &[Change]) -> anyhow::Result<()> {
         writeln!(out, "opened_by,{}", head.collect::<Vec<_>>().join(","))?;
         for change in changes {
             write!(out, "{}", change.opened_by)?;
-            for value in cells(change.recorded.as_ref()).into_iter().chain(cells(change.other.as_ref())) {
+            for value in both(change).into_iter().flat_map(|(lead, hot_at)| cells(lead, hot_at)) {
                 write!(out, ",{value}")?;
             }
             writeln!(out)?;
         }
     } else {
         for change in changes {
-            let lead = |lead: Option<&Lead>| -> Option<serde_json::Map<String, Value>> {
-                let values = fields(lead?).into_iter();
+            let [recorded, other] = both(change).map(|(lead, hot_at)| -> Option<serde_json::Map<String, Value>> {
+                let values = fields(lead?, hot_at).into_iter();
                 Some(COLUMNS.into_iter().map(ToOwned::to_owned).zip(values).collect())
-            };
-            let row = json!({
-                "opened_by": change.opened_by.0, "recorded": lead(change.recorded.as_ref()),
-                "what_if": lead(change.other.as_ref()),
             });
+            let row = json!({ "opened_by": change.opened_by.0, "recorded": recorded, "what_if": other });
             serde_json::to_writer(&mut out, &row)?;
             writeln!(out)?;
         }
@@ -157,8 +166,13 @@ fn export(path: &Path, changes: &[Change]) -> anyhow::Result<()> {
     Ok(out.flush()?)
 }
 
+/// A lead under each policy, with the time at which it first was hot.
+fn both(change: &Change) -> [(Option<&Lead>, Option<Time>); 2] {
+    [(change.recorded.as_ref(), change.recorded_hot_at), (change.other.as_ref(), change.other_hot_at)]
+}
+
 /// Cells of a CSV row.
-fn cells(lead: Option<&Lead>) -> Vec<String> {
+fn cells(lead: Option<&Lead>, hot_at: Option<Time>) -> Vec<String> {
     let Some(lead) = lead else { return vec![String::new(); COLUMNS.len()] };
     let cell = |value: Value| match value {
         Value::String(text) if text.contains([',', '"', '\n']) => format!("\"{}\"", text.replace('"', "\"\"")),
@@ -166,5 +180,5 @@ fn cells(lead: Option<&Lead>) -> Vec<String> {
         Value::Null => String::new(),
         Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
     };
-    fields(lead).into_iter().map(cell).collect()
+    fields(lead, hot_at).into_iter().map(cell).collect()
 }

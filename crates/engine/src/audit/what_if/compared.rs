@@ -9,12 +9,21 @@ use super::{Change, Figures, Side};
 
 /// What one world comes to.
 pub(super) fn figures(side: &Side) -> Figures {
-    let mut figures = Figures { orphans: side.orphans.len() as u64, ..Figures::default() };
+    let mut figures = Figures {
+        orphans: side.orphans.len() as u64,
+        became_warm: side.warm.len() as u64,
+        became_hot: side.hot.len() as u64,
+        messages: side.messages,
+        ..Figures::default()
+    };
     for visitor in side.world.shelf.visitors() {
         let Some(book) = side.world.shelf.book(visitor) else { continue };
         let last_conversion = book.leads.iter().filter_map(converted_at).max();
         for lead in &book.leads {
             figures.count(lead, last_conversion);
+            let hot_at = side.hot.get(&lead.id);
+            let sold = hot_at.is_some_and(|hot_at| lead.counted_conversions().any(|sale| sale.at >= *hot_at));
+            figures.hot_and_sold += u64::from(sold);
         }
     }
     figures
@@ -46,9 +55,8 @@ fn converted_at(lead: &Lead) -> Option<Time> {
 
 /// Every lead that only one world has, or that ends differently, in the order of opening.
 pub(super) fn changes(recorded: &Side, other: &Side) -> Vec<Change> {
-    let (recorded, other) = (by_opening(recorded), by_opening(other));
     let mut changes = Vec::new();
-    let (mut left, mut right) = (recorded.into_iter().peekable(), other.into_iter().peekable());
+    let (mut left, mut right) = (by_opening(recorded).into_iter().peekable(), by_opening(other).into_iter().peekable());
     loop {
         let order = match (left.peek(), right.peek()) {
             (None, None) => return changes,
@@ -60,10 +68,17 @@ pub(super) fn changes(recorded: &Side, other: &Side) -> Vec<Change> {
         let two = if order.is_ge() { right.next() } else { None };
         let Some(opened_by) = one.as_ref().or(two.as_ref()).map(|(position, _)| *position) else { continue };
         let (one, two) = (one.map(|(_, lead)| lead), two.map(|(_, lead)| lead));
-        if !one.zip(two).is_some_and(|(one, two)| is_same(one, two)) {
-            changes.push(Change { opened_by, recorded: one.cloned(), other: two.cloned() });
+        let (one_hot, two_hot) = (hot_at(recorded, one), hot_at(other, two));
+        if one_hot != two_hot || !one.zip(two).is_some_and(|(one, two)| is_same(one, two)) {
+            let (recorded, other) = (one.cloned(), two.cloned());
+            changes.push(Change { opened_by, recorded, other, recorded_hot_at: one_hot, other_hot_at: two_hot });
         }
     }
+}
+
+/// When a lead of a world was first hot.
+fn hot_at(side: &Side, lead: Option<&Lead>) -> Option<Time> {
+    side.hot.get(&lead?.id).copied()
 }
 
 /// All leads with the records that opened them, sorted by these. A record opens one lead at most.

@@ -64,7 +64,7 @@ impl Other {
 
     /// Closes whatever is due at `until`.
     pub(super) fn fire(&mut self, policy: &Policy, tenant: TenantId, until: Time) {
-        self.side.world.fire(policy, tenant, until, |_| {});
+        self.side.fire(policy, tenant, until);
     }
 
     /// Remembers which leads correspond by what one record led to on both sides.
