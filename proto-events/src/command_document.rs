@@ -227,6 +227,10 @@ pub enum Ask {
         /// The policy, TOML.
         #[schemars(length(min = 1, max = POLICY_CHARACTERS_MAX))]
         document: String,
+        /// Which leads are scored anew by it; none where absent.
+        #[serde(skip_serializing_if = "Rescore::is_none")]
+        #[schemars(default)]
+        rescore: Rescore,
     },
     /// Take a quarantined input again.
     RetryQuarantined {
@@ -243,6 +247,46 @@ pub enum Ask {
         #[schemars(range(min = 1))]
         position: u64,
     },
+}
+
+/// Which leads are scored anew by a policy that comes into force.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Rescore {
+    /// None: its rules count for interactions from then on.
+    #[default]
+    None,
+    /// Those that are open: as if it had been in force from their start.
+    Open,
+}
+
+impl Rescore {
+    /// The words for it.
+    pub const WORDS: [&str; 2] = ["none", "open"];
+
+    /// What a word means.
+    #[must_use]
+    pub fn of(word: &str) -> Option<Self> {
+        match word {
+            "none" => Some(Self::None),
+            "open" => Some(Self::Open),
+            _ => None,
+        }
+    }
+
+    /// The word for it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Open => "open",
+        }
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+    const fn is_none(&self) -> bool {
+        matches!(self, Self::None)
+    }
 }
 
 /// Where an adopted orphan goes.

@@ -116,6 +116,8 @@ pub enum LeadEvent {
     AttributesSet { lead_id: String, names: Vec<String> },
     /// Rules that ask how often something happens counted an interaction.
     InteractionCounted { lead_id: String, interaction_id: String, at: String, rules: Vec<String> },
+    /// Other rules were adopted, and these count so many of the lead's interactions anew, in place of what was counted.
+    InteractionsRecounted { lead_id: String, rules: Vec<String>, interactions: usize },
     /// A lead's score ledger changed: `rows` were entered, and `score` is what it stands at now.
     ScoreChanged { lead_id: String, at: String, because: &'static str, rows: Vec<ScoreRow>, score: Score },
     /// A lead's score crossed a threshold. Temperatures are `cold`, `warm` and `hot`.
@@ -318,6 +320,7 @@ pub const fn name(event: &Event) -> &'static str {
         Event::NoteAdded { .. } => "note_added",
         Event::AttributesSet { .. } => "attributes_set",
         Event::InteractionCounted { .. } => "interaction_counted",
+        Event::InteractionsRecounted { .. } => "interactions_recounted",
         Event::ScoreChanged { .. } => "score_changed",
         Event::TemperatureChanged { .. } => "temperature_changed",
         Event::StageEntered { .. } => "stage_entered",

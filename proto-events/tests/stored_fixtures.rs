@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use lead_domain::event::{AfterUnmerge, AttachReason, Candidates, Event, OrphanReason, ReopenReason, ScoreReason};
 use lead_domain::nurture::{NurtureEnd, Suppression, Wait};
-use lead_domain::score::{Decay, Score, ScoreKind, ScoreRow, Temperature};
+use lead_domain::score::{Counted, Decay, Score, ScoreKind, ScoreRow, Temperature};
 use lead_domain::{
     CloseCause, Currency, Identifier, IdentifierKey, IdentifierKind, InteractionId, LeadId, Money, OrderKey, Period,
     Time, VisitorId,
@@ -16,8 +16,9 @@ use lead_domain::{
 use proto_events::lead_event;
 use proto_events::stored::v1::AskV1;
 use proto_events::stored::{
-    self, Attribute, CODEC, Campaign, Conflict, Device, Product, Quarantined, Released, RequestKey, StoredCommand,
-    StoredPolicy, StoredSale, Value, decode_facts, decode_personal, encode_events, encode_input, encode_personal,
+    self, Attribute, CODEC, Campaign, Conflict, Device, Product, Quarantined, Released, RequestKey, Rescoring,
+    StoredCommand, StoredPolicy, StoredSale, Value, decode_facts, decode_personal, encode_events, encode_input,
+    encode_personal,
 };
 use proto_events::text::Text;
 use proto_events::{Facts, InputFacts, InteractionFacts, Personal};
@@ -96,6 +97,7 @@ fn events() -> Vec<Event> {
         Event::NoteAdded { lead: LEAD },
         Event::AttributesSet { lead: LEAD, names: vec!["budget".into(), "seats".into()] },
         Event::InteractionCounted { lead: LEAD, interaction, at: AT, rules: vec!["often".into()], value: 12_900 },
+        recounted(interaction),
         Event::ScoreChanged {
             lead: LEAD,
             at: AT,
@@ -149,6 +151,11 @@ fn events() -> Vec<Event> {
             because: NurtureEnd::StopCondition,
         },
     ]
+}
+
+fn recounted(interaction: InteractionId) -> Event {
+    let counted = vec![Counted { interaction, at: AT, rule: "often".into(), value: 12_900 }];
+    Event::InteractionsRecounted { lead: LEAD, counted }
 }
 
 fn score_row() -> ScoreRow {
@@ -220,6 +227,31 @@ fn asks() -> Vec<(&'static str, AskV1)> {
     ]
 }
 
+/// Every step of scoring leads anew with its name.
+fn rescorings() -> Vec<(&'static str, Rescoring)> {
+    let request = Some(RequestKey { message: HASH, fingerprint: 5 });
+    let attribute = Attribute { name: Text::from("?1234"), value: Value::Bool(true) };
+    let answers = vec![(1_042, vec![attribute])];
+    let (policy_version, leads, changed) = (3, 300, 7);
+    vec![
+        ("chosen", Rescoring::Chosen { policy_version, last_visitor: 70_000, request }),
+        ("answered", Rescoring::Answered { policy_version, answers: answers.clone() }),
+        (
+            "visitor",
+            Rescoring::Visitor {
+                policy_version,
+                member: 43,
+                streams: vec![1_050, 70],
+                answers,
+                up_to: 43,
+                leads,
+                changed,
+            },
+        ),
+        ("done", Rescoring::Done { policy_version, leads, changed, took: 1_234 }),
+    ]
+}
+
 /// Every kind of input with its name.
 fn inputs() -> Vec<(String, InputFacts)> {
     let quarantined = Quarantined {
@@ -258,6 +290,9 @@ fn inputs() -> Vec<(String, InputFacts)> {
     let ask = AskV1::ReopenLead((42, 1));
     let keyed = StoredCommand { operator: Text::from("ada"), expected_version: None, ask, request };
     inputs.push(("keyed_command".to_owned(), InputFacts::Command(keyed)));
+    inputs.extend(
+        rescorings().into_iter().map(|(name, step)| (format!("rescoring-{name}"), InputFacts::Rescoring(step))),
+    );
     inputs
 }
 
@@ -325,7 +360,7 @@ fn every_event_is_stored_as_it_always_was() {
     }
     names.sort_unstable();
     names.dedup();
-    assert_eq!(names.len(), 30, "one fixture for each kind of event");
+    assert_eq!(names.len(), 31, "one fixture for each kind of event");
 }
 
 #[test]
@@ -444,7 +479,7 @@ mod properties {
                 lead,
                 names: names.into_iter().map(Into::into).collect(),
             }),
-            (0..25_usize).prop_map(|place| events()[place].clone()),
+            (0..events().len()).prop_map(|place| events()[place].clone()),
         ]
     }
 
@@ -458,7 +493,7 @@ mod properties {
         }
 
         #[test]
-        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), kind in 0..14_u8) {
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), kind in 0..15_u8) {
             let _ = decode_personal(CODEC, &bytes);
             let _ = decode_facts(CODEC, &[&[kind], bytes.as_slice()].concat());
         }

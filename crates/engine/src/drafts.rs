@@ -3,18 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use event_log::LogPosition;
-use lead_domain::decide::{Retraced, retrace, retrace_until};
-use lead_domain::policy::condition::SEALED_MARK;
 use lead_domain::score::{shares, sum};
-use lead_domain::{
-    Event, Input, InteractionId, Lead, LeadId, Policy, ScoreRow, Shelf, Temperature, TenantId, Time, VisitorId,
-};
-use proto_events::stored::{InputRef, InteractionFacts};
-use proto_events::{Personal, policy_document};
+use lead_domain::{Event, Lead, LeadId, Policy, ScoreRow, Temperature, TenantId, Time, VisitorId};
+use proto_events::policy_document;
 
 use crate::engine::Engine;
 use crate::error::EngineError;
+use crate::retracing::{Answers, Questions, Retracing};
 use crate::score::ScoreAccount;
 use crate::timeline::TimelineQuery;
 
@@ -32,12 +27,6 @@ pub struct Preview {
     pub bands: BTreeMap<i32, (u64, u64)>,
     /// Temperature now and by the draft, with the leads; only those that differ.
     pub crossings: BTreeMap<(Temperature, Temperature), u64>,
-}
-
-/// A visitor's history as it would be.
-struct Retracing {
-    shelf: Shelf,
-    stated: Vec<Event>,
 }
 
 impl Engine {
@@ -72,7 +61,8 @@ impl Engine {
         if !self.book(tenant, lead.visitor).is_ok_and(|book| book.lead(lead).is_some()) {
             return Ok(None);
         }
-        let Retracing { shelf, stated } = self.retraced(draft, tenant, lead.visitor)?;
+        let questions = Questions::of(draft, tenant, self.hash_key());
+        let Retracing { shelf, stated, .. } = self.retraced(draft, &questions, tenant, lead.visitor)?;
         let Some(found) = shelf.book(lead.visitor).and_then(|book| book.lead(lead)) else { return Ok(None) };
         Ok(Some(account(draft, found, &stated)))
     }
@@ -90,6 +80,7 @@ impl Engine {
         progress: &mut dyn FnMut(u64),
     ) -> Result<Preview, EngineError> {
         let mut preview = Preview::default();
+        let questions = Questions::of(draft, tenant, self.hash_key());
         for number in 1..=self.library.shelf.last_visitor().0 {
             let visitor = VisitorId(number);
             progress(number);
@@ -99,7 +90,7 @@ impl Engine {
                 continue;
             }
             let now: Vec<Lead> = book.open_leads().cloned().collect();
-            let Retracing { shelf, .. } = self.retraced(draft, tenant, visitor)?;
+            let Retracing { shelf, .. } = self.retraced(draft, &questions, tenant, visitor)?;
             for lead in now {
                 let found = shelf.book(visitor).and_then(|book| book.lead(lead.id));
                 preview.compare(&lead, found);
@@ -111,45 +102,27 @@ impl Engine {
     }
 
     /// The visitor's history scored by the draft, up to the tenant's clock.
-    fn retraced(&mut self, draft: &Policy, tenant: TenantId, visitor: VisitorId) -> Result<Retracing, EngineError> {
+    pub(crate) fn retraced<'a>(
+        &mut self,
+        draft: &'a Policy,
+        questions: &Questions,
+        tenant: TenantId,
+        visitor: VisitorId,
+    ) -> Result<Retracing<'a>, EngineError> {
         let query = TimelineQuery { visitor, lead: None, limit: usize::MAX, before: None };
         let entries = self.timeline(&query)?;
-        let mut retracing = Retracing { shelf: Shelf::default(), stated: Vec::new() };
+        let mut answers = Answers::default();
+        entries.iter().for_each(|entry| answers.learn(&entry.facts));
+        let mut retracing = Retracing::begin(draft, tenant);
         for entry in entries.iter().rev() {
-            let at = Time::from_millis(entry.header.occurred_at);
-            let facts = match entry.facts.input.as_input() {
-                InputRef::Interaction(facts) => Some(self.completed(draft, tenant, facts, entry.personal.as_ref())),
-                InputRef::Other(_) => None,
-            };
-            let mut attributes = Vec::new();
-            let LogPosition(position) = entry.header.position;
-            let asked = facts.as_ref().map(|facts| facts.as_decided(at, &mut attributes));
-            let input = asked.map(|asked| Input::Interaction(InteractionId(position), asked));
-            let visitor = VisitorId(entry.header.visitor);
-            let record = Retraced { visitor, at, interaction: input.as_ref(), events: &entry.facts.events };
-            retrace(draft, tenant, &mut retracing.shelf, &record, &mut retracing.stated);
+            if let Some(personal) = &entry.personal {
+                answers.ask(questions, &entry.header, &entry.facts, personal);
+            }
+            retracing.take(&entry.header, &entry.facts, &answers);
         }
         let clock = self.registry.get(tenant).map_or(Time::MIN, |tenant| tenant.clock);
-        retrace_until(draft, tenant, &mut retracing.shelf, visitor, clock, &mut retracing.stated);
+        retracing.until(visitor, clock);
         Ok(retracing)
-    }
-
-    /// The facts as they would have been decoded under the draft. Of an erased visitor, only what stands in them already.
-    fn completed(
-        &self,
-        draft: &Policy,
-        tenant: TenantId,
-        facts: &InteractionFacts,
-        personal: Option<&Personal>,
-    ) -> InteractionFacts {
-        let mut facts = facts.clone();
-        let Some(personal) = personal else { return facts };
-        let tested = draft.tested_attributes();
-        facts.attributes.retain(|attribute| !attribute.name.as_str().starts_with(SEALED_MARK));
-        let sealed = personal.attributes.iter().filter(|attribute| tested.contains(&attribute.name.0));
-        facts.attributes.extend(sealed.cloned());
-        feed::answer_sealed(&draft.sealed_tests(), tenant, self.hash_key(), personal, &mut facts);
-        facts
     }
 }
 

@@ -1,5 +1,6 @@
 //! The engine itself: its state, and the life of a batch.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::Receiver;
@@ -14,6 +15,7 @@ use crate::error::EngineError;
 use crate::library::Library;
 use crate::options::{EngineOptions, Parts};
 use crate::registry::{Registry, Tenant, clock_key};
+use crate::rescoring::UnderWay;
 use crate::roots::is_root_position;
 use crate::writer::{FreshRecords, Writer};
 
@@ -86,6 +88,7 @@ impl Counts {
                 | Event::NoteAdded { .. }
                 | Event::AttributesSet { .. }
                 | Event::InteractionCounted { .. }
+                | Event::InteractionsRecounted { .. }
                 | Event::ScoreChanged { .. }
                 | Event::TemperatureChanged { .. }
                 | Event::StageEntered { .. }
@@ -114,6 +117,8 @@ pub struct Engine {
     pub(crate) unwritten: u64,
     pub(crate) batch: PendingBatch,
     pub(crate) counts: Counts,
+    /// Tenants whose open leads are being scored anew.
+    pub(crate) rescoring: BTreeMap<TenantId, UnderWay>,
 }
 
 impl Engine {

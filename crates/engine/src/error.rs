@@ -60,6 +60,15 @@ pub enum EngineError {
         /// Every fault.
         faults: Vec<Fault>,
     },
+    /// Open leads are still being scored anew by the policy in force.
+    #[error(
+        "adopt the policy: open leads are still being scored anew by version {version}. Wait until that has ended, or \
+         adopt it with rescore = open, which begins anew with it"
+    )]
+    RescoringUnderWay {
+        /// The version in force.
+        version: u32,
+    },
     /// A tenant that has no policy.
     #[error("there is no tenant \"{name}\"; adopt a policy for it first (`leadfold policy adopt FILE`)")]
     UnknownTenant {
@@ -112,6 +121,7 @@ impl EngineError {
             | Self::StateRoot { .. }
             | Self::TablesAhead { .. }
             | Self::Policy { .. }
+            | Self::RescoringUnderWay { .. }
             | Self::UnknownTenant { .. }
             | Self::Refused(_)
             | Self::KeyReused { .. }
@@ -149,6 +159,7 @@ impl EngineError {
             | Self::Sealed { .. } => true,
             Self::WriterStopped
             | Self::Policy { .. }
+            | Self::RescoringUnderWay { .. }
             | Self::UnknownTenant { .. }
             | Self::Refused(_)
             | Self::KeyReused { .. }

@@ -3,6 +3,7 @@
 use event_log::{LogPosition, Table};
 use lead_domain::policy::Fault;
 use lead_domain::{TenantId, Time, VisitorId};
+use proto_events::command_document::Rescore;
 use proto_events::stored::{InputFacts, RequestKey, StoredPolicy};
 
 use crate::batch::Pending;
@@ -10,6 +11,7 @@ use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::operator::{Answer, Origin};
 use crate::registry::{Adopted, PolicyVersion, policy_key, policy_value, stored_version};
+use crate::rescoring::UnderWay;
 
 /// A policy that somebody asks to put in force.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +22,8 @@ pub struct PolicyRequest<'a> {
     pub only: Option<&'a str>,
     /// The key that it was sent under: a second request under it is answered with what the first one led to.
     pub key: Option<RequestKey>,
+    /// Which leads are scored anew by it.
+    pub rescore: Rescore,
 }
 
 /// A policy in force, and the record that put it there.
@@ -28,6 +32,8 @@ struct InForce {
     adopted: Adopted,
     position: LogPosition,
     at: Time,
+    /// Whether scoring open leads anew was chosen with it.
+    rescored: bool,
 }
 
 impl Engine {
@@ -36,7 +42,16 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Policy`] with every fault; nothing changes then.
     pub fn adopt(&mut self, document: &str) -> Result<(TenantId, Adopted), EngineError> {
-        let request = PolicyRequest { document, only: None, key: None };
+        self.adopt_and_rescore(document, Rescore::None)
+    }
+
+    /// Adopts a policy, and chooses whether open leads are scored anew by it, which [`Engine::rescore`] does. Durable on
+    /// return. A policy that is in force already can be chosen for that too.
+    ///
+    /// # Errors
+    /// As [`Engine::adopt`], and [`EngineError::RescoringUnderWay`].
+    pub fn adopt_and_rescore(&mut self, document: &str, rescore: Rescore) -> Result<(TenantId, Adopted), EngineError> {
+        let request = PolicyRequest { document, only: None, key: None, rescore };
         let InForce { tenant, adopted, .. } = self.put_in_force(&request, Origin::default())?;
         self.flush()?;
         Ok((tenant, adopted))
@@ -51,13 +66,13 @@ impl Engine {
         if let Some(answer) = self.carried_out_before(request.key)? {
             return Ok(answer);
         }
-        let InForce { adopted, position, at, .. } = self.put_in_force(request, origin)?;
-        let repeated = matches!(adopted, Adopted::Unchanged(_));
+        let InForce { adopted, position, at, rescored, .. } = self.put_in_force(request, origin)?;
+        let repeated = matches!(adopted, Adopted::Unchanged(_)) && !rescored;
         Ok(Answer { position, visitor: VisitorId(0), at, events: Vec::new(), leads: Vec::new(), repeated })
     }
 
     fn put_in_force(&mut self, request: &PolicyRequest<'_>, origin: Origin) -> Result<InForce, EngineError> {
-        let PolicyRequest { document, only, key } = *request;
+        let PolicyRequest { document, only, key, rescore } = *request;
         let draft = proto_events::policy_document::read(document, None);
         let draft = draft.map_err(|faults| EngineError::Policy { faults })?;
         let name = draft.policy.tenant.clone();
@@ -71,8 +86,11 @@ impl Engine {
             && let Some(known) = self.policy_version(tenant, version)?
             && known.document == document
         {
-            let adopted = Adopted::Unchanged(version);
-            return Ok(InForce { tenant, adopted, position: known.position, at: known.adopted_at });
+            return Ok(self.keep_in_force(tenant, &known, request));
+        }
+        let under_way = self.rescoring.get(&tenant).map(UnderWay::policy_version);
+        if let Some(version) = under_way.filter(|_| rescore == Rescore::None) {
+            return Err(EngineError::RescoringUnderWay { version });
         }
         let version = version.saturating_add(1);
         self.registry.adopt(tenant, version, document).map_err(|faults| EngineError::Policy { faults })?;
@@ -89,7 +107,23 @@ impl Engine {
         self.push(position, record);
         self.note_policy(tenant, version, position, now, document);
         self.remember_request(key, position);
-        Ok(InForce { tenant, adopted: Adopted::Version(version), position, at: now })
+        // A tenant's first policy finds no leads.
+        let rescored = rescore == Rescore::Open && version > 1;
+        if rescored {
+            self.choose_rescoring(tenant, None);
+        }
+        Ok(InForce { tenant, adopted: Adopted::Version(version), position, at: now, rescored })
+    }
+
+    /// Leaves a policy in force that is, and chooses to score open leads by it if that is asked for and not under way.
+    fn keep_in_force(&mut self, tenant: TenantId, known: &PolicyVersion, request: &PolicyRequest<'_>) -> InForce {
+        let rescored = request.rescore == Rescore::Open && !self.rescoring.contains_key(&tenant);
+        let (position, at) = if rescored {
+            (self.choose_rescoring(tenant, request.key), self.options.clock.now())
+        } else {
+            (known.position, known.adopted_at)
+        };
+        InForce { tenant, adopted: Adopted::Unchanged(known.version), position, at, rescored }
     }
 
     pub(crate) fn note_policy(

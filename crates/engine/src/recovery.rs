@@ -4,11 +4,12 @@
 //! facts  "engine" → last visitor u64 | untaken keys u64 | state root 32
 //! ```
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use event_log::{LogError, LogPosition, Record, Table};
 use lead_domain::{Event, TenantId, Time, VisitorId};
-use proto_events::stored::{self, Facts, InputFacts};
+use proto_events::stored::{self, Facts, InputFacts, Rescoring};
 
 use crate::batch::PendingBatch;
 use crate::engine::{Counts, Engine};
@@ -71,6 +72,7 @@ impl Engine {
             engine.fire(tenant, clock)?;
         }
         engine.flush()?;
+        engine.resume_rescoring()?;
         engine.counts = Counts::default();
         Ok(engine)
     }
@@ -100,6 +102,7 @@ impl Engine {
             unwritten: 0,
             batch: PendingBatch::default(),
             counts: Counts::default(),
+            rescoring: BTreeMap::new(),
         };
         engine.replay(head.position, progress)?;
         Ok(engine)
@@ -186,6 +189,12 @@ impl Engine {
                 self.remember_request(released.request, position);
             }
             InputFacts::Command(command) => self.remember_request(command.request, position),
+            InputFacts::Rescoring(step) => {
+                self.note_rescoring(tenant, position, Time::from_millis(record.header.occurred_at), step)?;
+                if let Rescoring::Chosen { request, .. } = step {
+                    self.remember_request(*request, position);
+                }
+            }
             InputFacts::Deadline => {}
         }
         Ok(())

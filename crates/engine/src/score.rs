@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use event_log::LogPosition;
 use lead_domain::book::Status;
+use lead_domain::event::ScoreReason;
 use lead_domain::policy::Scoring;
 use lead_domain::policy::scoring::{Before, ScoringRule, Verdict};
 use lead_domain::score::{Share, shares, sum};
@@ -85,7 +86,8 @@ pub struct RuleVerdict {
     pub interaction: InteractionId,
     /// When it happened.
     pub at: Time,
-    /// A stable word: `fired`, `condition`, `too_few`, `too_little`, `limit`, `not_in_force`, `ledger_full`.
+    /// A stable word: `fired`, `condition`, `too_few`, `too_little`, `limit`, `not_in_force`, `ledger_full`,
+    /// `rescored`.
     pub verdict: &'static str,
     /// What was missing, for people; empty when it fired.
     pub detail: String,
@@ -158,7 +160,26 @@ struct Reading<'a> {
     rows: BTreeMap<LeadId, Vec<ScoreRow>>,
     /// The records of the lead's scores, and when each stood.
     stood: Vec<(LogPosition, Time)>,
+    /// Whether the lead was scored anew after the time that is asked for.
+    ended: bool,
     account: RuleAccount,
+}
+
+impl RuleAccount {
+    /// Corrects what was told, after the lead was scored anew: these are its rows from then on.
+    fn rescored(&mut self, rows: &[ScoreRow]) {
+        self.fired = 0;
+        for told in &mut self.told {
+            let fired = rows.iter().any(|row| row.interaction == told.interaction && row.rule == self.rule);
+            if fired {
+                self.fired = self.fired.saturating_add(1);
+                (told.verdict, told.detail) = ("fired", String::new());
+            } else if told.verdict == "fired" {
+                let detail = "the lead was scored anew, and no points of this are left".to_owned();
+                (told.verdict, told.detail) = ("rescored", detail);
+            }
+        }
+    }
 }
 
 impl<'a> Reading<'a> {
@@ -170,6 +191,7 @@ impl<'a> Reading<'a> {
             shelf: Shelf::default(),
             rows: BTreeMap::new(),
             stood: Vec::new(),
+            ended: false,
             account: RuleAccount { rule: rule_name, fired: 0, other_actions: 0, told: Vec::new() },
         }
     }
@@ -192,12 +214,23 @@ impl<'a> Reading<'a> {
 
     fn take_event(&mut self, position: LogPosition, event: &Event) {
         if let Event::ScoreChanged { lead, at, because, rows, .. } = event {
+            let of_query = *lead == self.query.lead;
+            if of_query && self.is_before(*at, *because) {
+                self.ended = true;
+            }
+            if of_query && self.ended {
+                return;
+            }
             let known = self.rows.entry(*lead).or_default();
-            if *because == lead_domain::event::ScoreReason::Rescored {
+            if *because == ScoreReason::Rescored {
                 known.clear();
+                if of_query {
+                    self.stood.clear();
+                    self.account.rescored(rows);
+                }
             }
             known.extend(rows.iter().cloned());
-            if *lead == self.query.lead {
+            if of_query {
                 self.stood.push((position, *at));
             }
         }
@@ -206,6 +239,11 @@ impl<'a> Reading<'a> {
             let taken: Vec<ScoreRow> = taken.extract_if(.., |row| row.interaction == *interaction).collect();
             self.rows.entry(*to).or_default().extend(taken);
         }
+    }
+
+    /// Whether what is asked for is the score as it was before the lead was scored anew.
+    fn is_before(&self, rescored_at: Time, because: ScoreReason) -> bool {
+        because == ScoreReason::Rescored && self.query.as_of.is_some_and(|asked| asked < rescored_at)
     }
 
     /// Tells what the rule did about an interaction of the lead.

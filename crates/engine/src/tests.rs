@@ -4,6 +4,7 @@ mod histories;
 mod once;
 mod ordering;
 mod requests;
+mod rescoring;
 mod tampering;
 
 use std::sync::Arc;

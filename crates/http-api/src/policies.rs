@@ -4,10 +4,11 @@ use access::Permission;
 use axum::extract::{FromRequest, RawQuery, Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use engine::RescoringState;
 use http::{HeaderValue, StatusCode, header};
 use lead_domain::TenantId;
 use lead_domain::policy::CountedFrom;
-use proto_events::command_document::{Ask, CommandDocument};
+use proto_events::command_document::{Ask, CommandDocument, Rescore};
 use proto_events::lead_event::rfc3339;
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
@@ -80,6 +81,71 @@ impl LeadTypeFilter {
     }
 }
 
+/// Which leads a policy that comes into force scores anew.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct RescoreChoice {
+    /// `open` scores open leads anew, as if the policy had been in force from their start; `none`, the default, leaves them.
+    #[param(value_type = String, required = false, pattern = "^(none|open)$")]
+    rescore: Rescore,
+}
+
+impl RescoreChoice {
+    pub(crate) fn of(query: Option<&str>) -> Result<Self, Problem> {
+        let mut pairs = pairs(query)?;
+        let word = take(&mut pairs, "rescore").unwrap_or_else(|| Rescore::None.word().to_owned());
+        let message = || format!("rescore must be one of {}.", Rescore::WORDS.join(", "));
+        let rescore = Rescore::of(&word).ok_or_else(|| Problem::field("rescore", "invalid_value", message()))?;
+        refuse_rest(&pairs)?;
+        Ok(Self { rescore })
+    }
+}
+
+/// How far scoring open leads anew has come, or what the last time came to.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RescoringShown {
+    /// `never` chosen, `under_way`, or `done`.
+    state: &'static str,
+    /// The policy version that leads are scored by.
+    policy_version: Option<u32>,
+    /// The record of the choice.
+    choice_position: Option<u64>,
+    /// When it was chosen.
+    #[schema(format = DateTime)]
+    chosen_at: Option<String>,
+    /// The visitors concerned, by the number of the last one; of all tenants.
+    visitors: u64,
+    /// Those that are done, by the number of the last one.
+    visitors_done: u64,
+    /// Open leads looked at so far.
+    leads: u64,
+    /// Those whose score changed.
+    changed: u64,
+    /// How long it took; `null` while it is under way.
+    seconds: Option<f64>,
+}
+
+impl From<Option<RescoringState>> for RescoringShown {
+    fn from(found: Option<RescoringState>) -> Self {
+        let state = match found.map(|found| found.took) {
+            None => "never",
+            Some(None) => "under_way",
+            Some(Some(_)) => "done",
+        };
+        Self {
+            state,
+            policy_version: found.map(|found| found.policy_version),
+            choice_position: found.map(|found| found.choice.0),
+            chosen_at: found.map(|found| rfc3339(found.chosen_at)),
+            visitors: found.map_or(0, |found| found.last_visitor.0),
+            visitors_done: found.map_or(0, |found| found.up_to.0),
+            leads: found.map_or(0, |found| found.leads),
+            changed: found.map_or(0, |found| found.changed),
+            seconds: found.and_then(|found| found.took).map(|took| took.as_millis() as f64 / 1_000.0),
+        }
+    }
+}
+
 /// A policy, in TOML.
 #[derive(ToSchema)]
 #[schema(value_type = String, min_length = 1, max_length = 1_048_576, pattern = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*[!-~][^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$")]
@@ -139,10 +205,13 @@ async fn document(api: &Api, tenant: TenantId, version: u32) -> Result<Response,
 
 /// Put a policy in force
 ///
-/// The first one makes the tenant. A policy with a fault is refused whole; `errors` names every fault.
+/// The first one makes the tenant. A policy with a fault is refused whole; `errors` names every fault. With `rescore=open`
+/// open leads are scored anew, which goes on after the answer: see `/v1/policy/rescoring`. Until it has ended another policy
+/// is only adopted with `rescore=open`, which begins anew.
 #[utoipa::path(
     put, path = "/v1/policy", tag = "policy",
     params(
+        RescoreChoice,
         Once,
         IfMatch,
         OfTenant,
@@ -156,6 +225,7 @@ pub(crate) async fn adopt(
     request: Request,
 ) -> Result<At<CommandAnswer>, Problem> {
     caller.must(Permission::Configure)?;
+    let RescoreChoice { rescore } = RescoreChoice::of(request.uri().query())?;
     let headers = request.headers().clone();
     if media_type(&headers) != "application/toml" {
         return Err(Problem::unsupported_media("Send application/toml."));
@@ -174,9 +244,22 @@ pub(crate) async fn adopt(
         operator: caller.operator(),
         at: None,
         if_version,
-        ask: Ask::AdoptPolicy { document },
+        ask: Ask::AdoptPolicy { document, rescore },
     };
     act(&api, &caller, tenant, &document).await
+}
+
+/// Show how far scoring open leads anew has come
+#[utoipa::path(
+    get, path = "/v1/policy/rescoring", tag = "policy",
+    params(OfTenant),
+    responses((status = 200, body = RescoringShown), CommonProblems)
+)]
+pub(crate) async fn rescoring(State(api): State<Api>, caller: Caller) -> Result<At<RescoringShown>, Problem> {
+    caller.must(Permission::ReadLeads)?;
+    let tenant = api.tenant(&caller)?.id;
+    let found = api.service.with_engine(move |engine| engine.rescoring(tenant)).await??;
+    Ok(At::new(api.service.head(), found.into()))
 }
 
 /// List the versions of the policy

@@ -471,6 +471,10 @@ impl From<EngineError> for Problem {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-policy", "The policy breaks a rule", detail)
                     .with_errors(errors.collect())
             }
+            EngineError::RescoringUnderWay { .. } => {
+                let title = "Open leads are still being scored anew";
+                Self::new(StatusCode::CONFLICT, "rescoring-under-way", title, detail)
+            }
             EngineError::UnknownTenant { .. } => Self::unknown_tenant(),
             EngineError::UnknownVisitor { .. }
             | EngineError::UnknownInteraction { .. }

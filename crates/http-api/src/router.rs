@@ -94,6 +94,7 @@ fn routes_of_api() -> OpenApiRouter<Api> {
         .routes(routes!(acts::unmerge))
         .routes(routes!(acts::settle))
         .routes(routes!(policies::show, policies::adopt))
+        .routes(routes!(policies::rescoring))
         .routes(routes!(policies::versions))
         .routes(routes!(policies::show_version))
         .routes(routes!(policies::lead_types))

@@ -103,7 +103,7 @@ pub struct ScoreRuleVerdict {
     /// When it happened.
     #[schema(format = DateTime)]
     pub at: String,
-    /// `fired`, `condition`, `too_few`, `too_little`, `limit`, `not_in_force` or `ledger_full`.
+    /// `fired`, `condition`, `too_few`, `too_little`, `limit`, `not_in_force`, `ledger_full` or `rescored`.
     pub verdict: String,
     /// What was missing; empty when it fired.
     pub detail: String,

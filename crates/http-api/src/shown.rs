@@ -82,6 +82,11 @@ pub enum TimelineInput {
         /// Its record.
         quarantined: u64,
     },
+    /// Leads were scored anew.
+    Rescoring {
+        /// By which version of the policy.
+        policy_version: u32,
+    },
 }
 
 /// A record of a timeline as it is shown.
@@ -124,6 +129,7 @@ fn input(entry: &TimelineEntry) -> TimelineInput {
         InputFacts::Conflict(conflict) => TimelineInput::Conflict { original: conflict.original },
         InputFacts::StateRoot(_) => TimelineInput::StateRoot,
         InputFacts::Released(released) => TimelineInput::Released { quarantined: released.quarantined },
+        InputFacts::Rescoring(rescoring) => TimelineInput::Rescoring { policy_version: rescoring.policy_version() },
     }
 }
 

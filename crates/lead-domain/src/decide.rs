@@ -9,12 +9,14 @@ mod command;
 mod identity;
 mod life_cycle;
 mod nurture;
+mod rescore;
 mod retrace;
 mod scoring;
 
 #[cfg(test)]
 mod specs;
 
+pub use rescore::{RESCORED_ROWS_MAX, Rescored, is_rescored, rescore};
 pub use retrace::{Retraced, retrace, retrace_until};
 use thiserror::Error;
 

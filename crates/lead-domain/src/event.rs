@@ -8,7 +8,7 @@ use crate::identifier::{Identifier, IdentifierKey};
 use crate::ids::{InteractionId, LeadId, OrderKey, VisitorId};
 use crate::money::Money;
 use crate::nurture::{NurtureEnd, Suppression, Wait};
-use crate::score::{Score, ScoreRow, Temperature};
+use crate::score::{Counted, Score, ScoreRow, Temperature};
 use crate::time::{Period, Time};
 
 /// The leads that could have taken an interaction, in order of id.
@@ -233,6 +233,13 @@ pub enum Event {
         /// What was paid, in minor units of the policy's currency.
         value: i64,
     },
+    /// Other rules were adopted, and what they ask the frequency of was counted anew over the lead's history.
+    InteractionsRecounted {
+        /// The lead.
+        lead: LeadId,
+        /// All that is counted from now on, in the order of a ledger.
+        counted: Vec<Counted>,
+    },
     /// A lead's score ledger changed.
     ScoreChanged {
         /// The lead.
@@ -241,7 +248,7 @@ pub enum Event {
         at: Time,
         /// Why.
         because: ScoreReason,
-        /// The rows that were entered.
+        /// The rows that were entered; after [`ScoreReason::Rescored`] all that there are.
         rows: Vec<ScoreRow>,
         /// The score.
         score: Score,
@@ -465,6 +472,7 @@ impl Event {
             | Self::NoteAdded { lead }
             | Self::AttributesSet { lead, .. }
             | Self::InteractionCounted { lead, .. }
+            | Self::InteractionsRecounted { lead, .. }
             | Self::ScoreChanged { lead, .. }
             | Self::TemperatureChanged { lead, .. }
             | Self::StageEntered { lead, .. }

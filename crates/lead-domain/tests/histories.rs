@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use lead_domain::book::Status;
 use lead_domain::command::{Adoption, Command, RecordedInteraction};
+use lead_domain::decide::{Retraced, rescore, retrace, retrace_until};
 use lead_domain::event::AfterUnmerge;
 use lead_domain::interaction::{Details, Interaction, Sale};
 use lead_domain::policy::condition::{Condition, Frequency};
@@ -226,6 +227,16 @@ struct Story {
     events: Vec<Event>,
     interactions: u64,
     placed: u64,
+    records: Vec<Record>,
+    clock: Option<Time>,
+}
+
+/// What the log would hold of one decision.
+struct Record {
+    visitor: VisitorId,
+    at: Time,
+    touch: Option<(u64, Step)>,
+    events: std::ops::Range<usize>,
 }
 
 impl Story {
@@ -235,8 +246,10 @@ impl Story {
             Step::Tick { hour } => {
                 for visitor in self.shelf.visitors() {
                     let at = Time::from_millis(hour * 3_600_000);
-                    let input = Input::Deadline { visitor, at };
+                    let (input, first) = (Input::Deadline { visitor, at }, self.events.len());
                     decide(policy, TENANT, &mut self.shelf, &input, &mut self.events).expect("never refused");
+                    self.clock = self.clock.max(Some(at));
+                    self.note(visitor, at, None, first);
                     let open = self.shelf.book(visitor).expect("a book").next_deadline();
                     assert!(open.is_none_or(|deadline| deadline > at), "a tick leaves nothing due");
                 }
@@ -250,32 +263,108 @@ impl Story {
                     assert_eq!(books(&before.0), books(&self.shelf), "a refusal changes nothing");
                     assert_eq!(before.1, self.events.len(), "a refusal states nothing");
                 }
+                if let Ok(visitor) = decided {
+                    self.note(visitor, at, None, before.1);
+                }
             }
         }
     }
 
     fn touch(&mut self, policy: &Policy, hour: i64, ids: [Option<u8>; 4], channel: usize, purchase: Option<u8>) {
         self.interactions += 1;
-        let [customer_id, email, phone, visitor_id] = ids.map(|id| id.map(|id| IdentifierKey(u128::from(id))));
-        let interaction = Interaction {
-            occurred_at: Time::from_millis(hour * 3_600_000),
-            identifiers: Identifiers { customer_id, email, phone, visitor_id },
-            channel: CHANNELS[channel],
-            skill: None,
-            action: if purchase.is_some() { "purchase" } else { "page.viewed" },
-            conversion: purchase.map(|order| sale(Some(order))),
-            details: Details::default(),
-            attributes: &[],
-        };
-        let first = self.events.len();
+        let step = Step::Touch { hour, ids, channel, purchase };
+        let interaction = interaction(&step).expect("a touch");
+        let (at, first) = (interaction.occurred_at, self.events.len());
         let input = Input::Interaction(InteractionId(self.interactions), interaction);
-        decide(policy, TENANT, &mut self.shelf, &input, &mut self.events).expect("never refused");
+        let visitor = decide(policy, TENANT, &mut self.shelf, &input, &mut self.events).expect("never refused");
+        self.note(visitor, at, Some((self.interactions, step)), first);
         let placed = self.events[first..]
             .iter()
             .filter(|event| matches!(event, Event::InteractionAttached { .. } | Event::InteractionOrphaned { .. }));
         assert_eq!(placed.count(), 1, "every interaction is in exactly one lead or orphaned");
         self.placed += 1;
     }
+
+    fn note(&mut self, visitor: VisitorId, at: Time, touch: Option<(u64, Step)>, first: usize) {
+        self.records.push(Record { visitor, at, touch, events: first..self.events.len() });
+    }
+
+    /// The whole history with its scores by a policy, up to the clock.
+    fn retraced(&self, policy: &Policy) -> Shelf {
+        let (mut shelf, mut stated) = (Shelf::default(), Vec::new());
+        for record in &self.records {
+            let touch = record.touch.as_ref();
+            let taken = touch.and_then(|(id, step)| Some(Input::Interaction(InteractionId(*id), interaction(step)?)));
+            let events = &self.events[record.events.clone()];
+            let record = Retraced { visitor: record.visitor, at: record.at, interaction: taken.as_ref(), events };
+            retrace(policy, TENANT, &mut shelf, &record, &mut stated);
+        }
+        for (visitor, clock) in shelf.visitors().into_iter().zip(std::iter::repeat(self.clock)) {
+            retrace_until(policy, TENANT, &mut shelf, visitor, clock.unwrap_or(Time::MIN), &mut stated);
+        }
+        shelf
+    }
+
+    /// Scores all open leads anew, as publishing a draft with `rescore = open` does.
+    fn rescore(&mut self, policy: &Policy) {
+        let scored = self.retraced(policy);
+        let at = self.clock.unwrap_or(Time::MIN);
+        for visitor in (1..=self.shelf.last_visitor().0).map(VisitorId) {
+            let first = self.events.len();
+            let found = rescore(policy, TENANT, &mut self.shelf, &scored, (visitor, at), &mut self.events);
+            assert!(!found.goes_on);
+            let again = self.events.len();
+            let settled = rescore(policy, TENANT, &mut self.shelf, &scored, (visitor, at), &mut self.events);
+            assert_eq!((settled.changed, self.events.len()), (0, again), "nothing is stated twice");
+            if again > first {
+                self.note(self.shelf.survivor(visitor), self.clock.unwrap_or(Time::MIN), None, first);
+            }
+        }
+    }
+}
+
+/// What a touch brings.
+fn interaction(step: &Step) -> Option<Interaction<'static>> {
+    let Step::Touch { hour, ids, channel, purchase } = step else { return None };
+    let [customer_id, email, phone, visitor_id] = ids.map(|id| id.map(|id| IdentifierKey(u128::from(id))));
+    Some(Interaction {
+        occurred_at: Time::from_millis(hour * 3_600_000),
+        identifiers: Identifiers { customer_id, email, phone, visitor_id },
+        channel: CHANNELS[*channel],
+        skill: None,
+        action: if purchase.is_some() { "purchase" } else { "page.viewed" },
+        conversion: purchase.map(|order| sale(Some(order))),
+        details: Details::default(),
+        attributes: &[],
+    })
+}
+
+/// Another model: rules that go, come, and mean something else under the same name, other decay and other thresholds.
+fn draft() -> Policy {
+    let mut draft = policy(false);
+    draft.version = 2;
+    let scoring = &mut draft.scoring;
+    scoring.total = Bounds { cap: Some(80), floor: None };
+    scoring.rules.remove(1);
+    scoring.rules[0].points = 12;
+    scoring.rules[0].decay = Some(Decay { every: Period::from_hours(5), percent: 20 });
+    scoring.rules[1].when.action = None;
+    scoring.rules[1].when.frequency =
+        Some(Frequency { at_least: Some(2), total_value_at_least: None, within: Period::from_hours(50) });
+    scoring.rules[2].points = -7;
+    scoring.rules.push(ScoringRule { name: "new".into(), points: 4, ..scoring.rules[0].clone() });
+    scoring.temperature = Some(Thresholds { warm: 12, hot: 25, hysteresis: 3 });
+    scoring.stages.remove(1);
+    draft.checked(None).expect("a policy without faults")
+}
+
+/// What a draft decides about a lead.
+type Decided = (i32, Vec<lead_domain::ScoreRow>, Option<lead_domain::Temperature>, Option<Name>);
+
+fn decided(lead: &lead_domain::Lead) -> Decided {
+    let rows = lead.ledger.as_ref().map(|ledger| ledger.rows.clone()).unwrap_or_default();
+    let temperature = lead.ledger.as_ref().map(|ledger| ledger.temperature);
+    (lead.score, rows, temperature, lead.stage().cloned())
 }
 
 fn books(shelf: &Shelf) -> Vec<lead_domain::Book> {
@@ -419,6 +508,58 @@ proptest! {
             story.take(&policy, step);
         }
         check_programmes(&policy, &story.events);
+    }
+
+    #[test]
+    fn retracing_by_the_same_rules_gives_the_same_scores(steps in vec(step(), 1..60), end in 0_i64..300) {
+        let policy = policy(false);
+        let mut story = Story::default();
+        for step in &steps {
+            story.take(&policy, step);
+        }
+        let end = end.max(story.clock.map_or(0, |clock| clock.as_millis() / 3_600_000));
+        story.take(&policy, &Step::Tick { hour: end });
+        let scored = story.retraced(&policy);
+        for (live, scored) in books(&story.shelf).into_iter().zip(books(&scored)) {
+            prop_assert_eq!(live, scored);
+        }
+    }
+
+    #[test]
+    fn a_draft_that_is_published_equals_the_same_history_scored_by_it_from_the_start(
+        before in vec(step(), 1..50),
+        after in vec(step(), 0..30),
+        end in 0_i64..300,
+    ) {
+        let (live, draft) = (policy(false), draft());
+        let mut story = Story::default();
+        for step in &before {
+            story.take(&live, step);
+        }
+        // Leads that were closed keep the scores of their ends.
+        let is_closed = |lead: &&lead_domain::Lead| lead.status != Status::Open;
+        let books_then = books(&story.shelf);
+        let closed: Vec<LeadId> =
+            books_then.iter().flat_map(|book| &book.leads).filter(is_closed).map(|lead| lead.id).collect();
+        story.rescore(&draft);
+        let scored = story.retraced(&draft);
+        for lead in books(&story.shelf).iter().flat_map(|book| &book.leads).filter(|lead| lead.is_open()) {
+            let expected = scored.book(lead.id.visitor).and_then(|book| book.lead(lead.id)).expect("it is there");
+            prop_assert_eq!(decided(lead), decided(expected), "{} as it is published", lead.id);
+        }
+        for step in &after {
+            story.take(&draft, step);
+        }
+        let end = end.max(story.clock.map_or(0, |clock| clock.as_millis() / 3_600_000));
+        story.take(&draft, &Step::Tick { hour: end });
+        let scored = story.retraced(&draft);
+        for lead in books(&story.shelf).iter().flat_map(|book| &book.leads).filter(|lead| !closed.contains(&lead.id)) {
+            let expected = scored.book(lead.id.visitor).and_then(|book| book.lead(lead.id)).expect("it is there");
+            prop_assert_eq!(decided(lead), decided(expected), "{}", lead.id);
+        }
+        let mut folded = Shelf::default();
+        story.events.iter().for_each(|event| folded.evolve(TENANT, event));
+        prop_assert_eq!(books(&folded), books(&story.shelf), "folding the events gives the books");
     }
 
     #[test]

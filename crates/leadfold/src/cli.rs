@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use lead_domain::{InteractionId, LeadId, Time, VisitorId};
+use proto_events::command_document::Rescore;
 
 pub(crate) use audit::{AsOfArgs, AsOfCommand, BackupArgs, ExplainArgs, ReplayArgs, RestoreArgs, WhatIfArgs};
 pub(crate) use care::{ProjectionsAct, ProjectionsArgs, QuarantineAct, QuarantineArgs, QuarantineFilter};
@@ -199,6 +200,25 @@ impl Command {
     }
 }
 
+/// Which leads a policy that comes into force scores anew.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum RescoreArg {
+    /// None: its rules count for interactions from then on
+    #[default]
+    None,
+    /// Those that are open
+    Open,
+}
+
+impl From<RescoreArg> for Rescore {
+    fn from(choice: RescoreArg) -> Self {
+        match choice {
+            RescoreArg::None => Self::None,
+            RescoreArg::Open => Self::Open,
+        }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum PolicyCommand {
     /// Name every fault of a policy file, without adopting it
@@ -208,11 +228,19 @@ pub(crate) enum PolicyCommand {
         file: PathBuf,
     },
     /// Put a policy in force; the first one makes the tenant
-    #[command(after_help = "Example:\n  leadfold policy adopt policy.toml")]
+    #[command(
+        after_help = "Example:\n  leadfold policy adopt policy.toml\n  leadfold policy adopt policy.toml --rescore open"
+    )]
     Adopt {
         /// The policy (TOML)
         file: PathBuf,
+        /// Which leads to score anew, as if the policy had been in force from their start
+        #[arg(long, value_enum, default_value_t)]
+        rescore: RescoreArg,
     },
+    /// Show how far scoring open leads anew has come, or what it came to
+    #[command(after_help = "Example:\n  leadfold policy rescoring")]
+    Rescoring,
     /// Score one lead by a policy, as if it had been in force from the start; changes nothing
     #[command(after_help = "Example:\n  leadfold policy try policy.toml --lead V42-1")]
     Try {

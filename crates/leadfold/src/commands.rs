@@ -20,6 +20,7 @@ mod policy;
 mod projections;
 mod quarantine;
 mod replay;
+mod rescoring;
 mod rows;
 mod score;
 mod sql;

@@ -6,7 +6,7 @@ use event_log::LogPosition;
 use feed::{ClockCorrection, Entry, InteractionEntry};
 use lead_domain::{Command, TenantId, Time};
 use proto_events::cloud_event::Fault;
-use proto_events::command_document::{Ask, CommandDocument};
+use proto_events::command_document::{Ask, CommandDocument, Rescore};
 use proto_events::stored::RequestKey;
 use proto_events::{Personal, policy_document};
 use thiserror::Error;
@@ -65,7 +65,7 @@ impl Asked {
             Ok(Meaning::Command(command, personal)) => {
                 self.execute(engine, command, personal.map(|personal| *personal))
             }
-            Ok(Meaning::Policy(document)) => self.adopt(engine, &document),
+            Ok(Meaning::Policy(document, rescore)) => self.adopt(engine, &document, rescore),
             Ok(Meaning::Retry(position, event)) => self.release(engine, position, Ending::Retry(event), source),
             Ok(Meaning::Discard(position)) => self.release(engine, position, Ending::Discard, source),
             Err(error) => Err(error.into()),
@@ -108,7 +108,7 @@ impl Asked {
     }
 
     /// A policy may only be adopted for the tenant that it was sent for, or by somebody who may act for all.
-    fn adopt(&self, engine: &mut Engine, document: &str) -> Result<Answer, CommandError> {
+    fn adopt(&self, engine: &mut Engine, document: &str, rescore: Rescore) -> Result<Answer, CommandError> {
         let only = self.tenant_name.as_deref();
         // By the name: the first policy makes the tenant, and its repetition finds it there.
         let tenant = match only {
@@ -130,7 +130,7 @@ impl Asked {
                 return Err(CommandError::PolicyChanged { version });
             }
         }
-        Ok(engine.carry_out_policy(&PolicyRequest { document, only, key }, self.origin())?)
+        Ok(engine.carry_out_policy(&PolicyRequest { document, only, key, rescore }, self.origin())?)
     }
 
     fn release(

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use engine::{Engine, EngineError, Outcome, Tenant};
 use feed::{Entry, TenantRules};
-use lead_domain::Time;
+use lead_domain::{Period, Time};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::answers::Completion;
@@ -15,6 +15,9 @@ use crate::command::{Asked, CommandError};
 use crate::decode::{DecoderSource, reason};
 use crate::handle::{Fed, Shared};
 use crate::input::{EventReceipt, Receipt};
+
+/// How long open leads are scored anew before the next job has its turn.
+const RESCORE_TURN: Duration = Duration::from_millis(20);
 
 /// Something to do with the engine.
 pub(crate) type Task = Box<dyn FnOnce(&mut Engine) + Send>;
@@ -79,7 +82,9 @@ impl Decider {
         let every = self.shared.options.tick_every;
         let mut ticked = Instant::now();
         loop {
-            match jobs.recv_timeout(every) {
+            // What is under way goes on between two jobs, and doesn't wait for the next one.
+            let patience = if self.engine.is_rescoring() { Duration::ZERO } else { every };
+            match jobs.recv_timeout(patience) {
                 Ok(job) => self.take(job)?,
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -92,6 +97,7 @@ impl Decider {
                 self.tick()?;
                 ticked = Instant::now();
             }
+            self.rescore()?;
         }
         self.engine.flush()?;
         self.engine.settle()
@@ -161,6 +167,22 @@ impl Decider {
         let results = ["recorded", "duplicate", "conflict", "quarantined"];
         for (result, count) in results.into_iter().zip(counts).filter(|(_, count)| *count > 0) {
             metrics::counter!("leadfold_engine_inputs_total", "result" => result).increment(count);
+        }
+        Ok(())
+    }
+
+    /// Scores some more open leads anew, where that is under way.
+    fn rescore(&mut self) -> Result<(), EngineError> {
+        for (tenant, ended) in self.engine.rescore(RESCORE_TURN)? {
+            let tenant = self.engine.tenants().iter().find(|known| known.id == tenant);
+            tracing::info!(
+                tenant = tenant.map(|tenant| tenant.name.as_str()),
+                policy_version = ended.policy_version,
+                leads = ended.leads,
+                changed = ended.changed,
+                took_ms = ended.took.map(Period::as_millis),
+                "open leads are scored anew"
+            );
         }
         Ok(())
     }

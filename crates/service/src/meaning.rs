@@ -9,7 +9,7 @@ use lead_domain::event::AfterUnmerge;
 use lead_domain::interaction::Sale;
 use lead_domain::{Command, LeadId, Name, TenantId};
 use proto_events::Personal;
-use proto_events::command_document::{AdoptInto, Ask};
+use proto_events::command_document::{AdoptInto, Ask, Rescore};
 use proto_events::stored::{Attribute, Value};
 
 /// What an act asks of the engine.
@@ -17,8 +17,8 @@ use proto_events::stored::{Attribute, Value};
 pub enum Meaning {
     /// To decide about a command; the personal part travels sealed.
     Command(Command, Option<Box<Personal>>),
-    /// To put a policy in force (TOML).
-    Policy(String),
+    /// To put a policy in force (TOML), and which leads to score anew by it.
+    Policy(String, Rescore),
     /// To take the quarantined input at that position, repaired or as it was kept.
     Retry(LogPosition, Option<Vec<u8>>),
     /// To give the quarantined input at that position up.
@@ -75,7 +75,7 @@ pub fn meaning(engine: &mut Engine, tenant: TenantId, ask: Ask) -> Result<Meanin
         Ask::SettleDuplicate { visitor_id: one, other_visitor_id: other } => {
             (Command::SettleDuplicate { one, other }, None)
         }
-        Ask::AdoptPolicy { document } => return Ok(Meaning::Policy(document)),
+        Ask::AdoptPolicy { document, rescore } => return Ok(Meaning::Policy(document, rescore)),
         Ask::RetryQuarantined { position, event } => {
             let event = event.map(|event| event.as_str().as_bytes().to_vec());
             return Ok(Meaning::Retry(LogPosition(position), event));

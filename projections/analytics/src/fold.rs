@@ -82,6 +82,7 @@ impl Projection for Analytics {
                 | InputFacts::Quarantined(_)
                 | InputFacts::Conflict(_)
                 | InputFacts::Released(_)
+                | InputFacts::Rescoring(_)
                 | InputFacts::StateRoot(_),
             ) => false,
         }
@@ -103,6 +104,7 @@ impl Projection for Analytics {
                     | InputFacts::Quarantined(_)
                     | InputFacts::Conflict(_)
                     | InputFacts::Released(_)
+                    | InputFacts::Rescoring(_)
                     | InputFacts::StateRoot(_) => {}
                 }
                 None
@@ -220,6 +222,7 @@ impl Analytics {
             | Event::NoteAdded { .. }
             | Event::AttributesSet { .. }
             | Event::InteractionCounted { .. }
+            | Event::InteractionsRecounted { .. }
             | Event::ScoreChanged { .. }
             | Event::TemperatureChanged { .. }
             | Event::StageEntered { .. } => self.change_lead(setting, event),
@@ -292,6 +295,7 @@ impl Analytics {
             | Event::InteractionOrphaned { .. }
             | Event::InteractionMoved { .. }
             | Event::InteractionCounted { .. }
+            | Event::InteractionsRecounted { .. }
             | Event::ConversionRepeated { .. }
             | Event::ConsentChanged { .. }
             | Event::NurtureStarted { .. }
@@ -356,6 +360,7 @@ fn placed(header: &Header, events: &[Event]) -> Placement<'static> {
         | Event::NoteAdded { .. }
         | Event::AttributesSet { .. }
         | Event::InteractionCounted { .. }
+        | Event::InteractionsRecounted { .. }
         | Event::ScoreChanged { .. }
         | Event::TemperatureChanged { .. }
         | Event::StageEntered { .. }

@@ -1,7 +1,7 @@
 //! Which fields each command has.
 
 use super::fields::Fields;
-use super::{AdoptInto, Ask, EventJson, NAME_CHARACTERS_MAX, NOTE_CHARACTERS_MAX, POLICY_CHARACTERS_MAX};
+use super::{AdoptInto, Ask, EventJson, NAME_CHARACTERS_MAX, NOTE_CHARACTERS_MAX, POLICY_CHARACTERS_MAX, Rescore};
 use crate::cloud_event::code;
 
 const LEAD: &str = "a lead id such as V42-1";
@@ -101,7 +101,10 @@ fn about_others(command: &str, fields: &mut Fields<'_>) -> Option<Ask> {
             visitor_id: fields.required_id("visitor_id", VISITOR),
             other_visitor_id: fields.required_id("other_visitor_id", VISITOR),
         },
-        "adopt_policy" => Ask::AdoptPolicy { document: fields.required_prose("document", POLICY_CHARACTERS_MAX) },
+        "adopt_policy" => Ask::AdoptPolicy {
+            document: fields.required_prose("document", POLICY_CHARACTERS_MAX),
+            rescore: rescore(fields),
+        },
         "retry_quarantined" => Ask::RetryQuarantined {
             position: fields.required_position("position"),
             event: fields.object("event").map(|event| EventJson(event.to_owned())),
@@ -110,6 +113,16 @@ fn about_others(command: &str, fields: &mut Fields<'_>) -> Option<Ask> {
         _ => return None,
     };
     Some(ask)
+}
+
+/// Which leads are scored anew; none where nothing is said.
+fn rescore(fields: &mut Fields<'_>) -> Rescore {
+    let Some(word) = fields.name("rescore") else { return Rescore::None };
+    Rescore::of(&word).unwrap_or_else(|| {
+        let message = format!("rescore must be one of {}.", Rescore::WORDS.join(", "));
+        fields.fault("rescore", code::WRONG_TYPE, message);
+        Rescore::None
+    })
 }
 
 /// A lead or a type, and not both.

@@ -1,9 +1,11 @@
 //! From the domain's events to their published form.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 
 use lead_domain::event::{AfterUnmerge, Event};
 use lead_domain::nurture::Wait;
+use lead_domain::score::Counted;
 
 use super::{LeadEvent, Money, NextStep, Score, ScoreRow, attach_reason, reopen_reason, rfc3339};
 
@@ -45,6 +47,13 @@ impl From<Wait> for NextStep {
             Wait::Quiet(period) => Self::AfterQuietMs(period.as_millis()),
         }
     }
+}
+
+/// The rules that count, sorted, and how many interactions they do.
+fn recounted(counted: &[Counted]) -> (Vec<String>, usize) {
+    let rules: BTreeSet<&str> = counted.iter().map(|counted| counted.rule.as_str()).collect();
+    let interactions: BTreeSet<_> = counted.iter().map(|counted| counted.interaction).collect();
+    (rules.into_iter().map(str::to_owned).collect(), interactions.len())
 }
 
 impl From<&Event> for LeadEvent {
@@ -158,6 +167,10 @@ impl From<&Event> for LeadEvent {
                 at: rfc3339(*at),
                 rules: rules.iter().map(shown).collect(),
             },
+            Event::InteractionsRecounted { lead, counted } => {
+                let (rules, interactions) = recounted(counted);
+                Self::InteractionsRecounted { lead_id: shown(lead), rules, interactions }
+            }
             Event::ScoreChanged { lead, at, because, rows, score } => Self::ScoreChanged {
                 lead_id: shown(lead),
                 at: rfc3339(*at),

@@ -116,6 +116,7 @@ fn visitor_event(event: &Event) -> Option<EventV1> {
         | Event::NoteAdded { .. }
         | Event::AttributesSet { .. }
         | Event::InteractionCounted { .. }
+        | Event::InteractionsRecounted { .. }
         | Event::ScoreChanged { .. }
         | Event::TemperatureChanged { .. }
         | Event::StageEntered { .. }
@@ -214,6 +215,7 @@ fn lead_event(event: &Event) -> EventV1 {
         | Event::DuplicateSuspected { .. }
         | Event::DuplicateSettled { .. } => unreachable!("visitor_event takes these"),
         Event::InteractionCounted { .. }
+        | Event::InteractionsRecounted { .. }
         | Event::ScoreChanged { .. }
         | Event::TemperatureChanged { .. }
         | Event::StageEntered { .. }

@@ -7,12 +7,13 @@ use std::ops::ControlFlow;
 
 use event_log::{EventLog, LogPosition};
 use lead_domain::{Event, Refusal, TenantId, Time, VisitorId};
-use proto_events::stored::InputFacts;
+use proto_events::stored::{InputFacts, Rescoring};
 
 use super::records::{self, Decoded};
 use super::world::{Roots, World};
 use crate::error::EngineError;
 use crate::registry::{Registry, Tenant};
+use crate::retracing::{Answers, Retracing, stream_facts};
 
 /// How often progress is told.
 const PROGRESS_RECORDS: u64 = 1 << 14;
@@ -116,6 +117,7 @@ pub fn replay(
     progress: &mut dyn FnMut(LogPosition),
 ) -> Result<Replay, EngineError> {
     let mut replaying = Replaying {
+        log,
         options,
         world: World::new(Roots::Kept),
         registry: Registry::default(),
@@ -140,6 +142,7 @@ pub fn replay(
 }
 
 struct Replaying<'a> {
+    log: &'a dyn EventLog,
     options: &'a ReplayOptions,
     world: World,
     registry: Registry,
@@ -188,6 +191,7 @@ impl Replaying<'_> {
             InputFacts::Interaction(_) | InputFacts::Command(_) | InputFacts::Deadline => {
                 Ok(self.decide_or_fold(tenant, record))
             }
+            InputFacts::Rescoring(step) => self.rescore_or_fold(tenant, record, step),
             InputFacts::Quarantined(_) | InputFacts::Conflict(_) | InputFacts::Released(_) => Ok(None),
         }
     }
@@ -202,23 +206,67 @@ impl Replaying<'_> {
     }
 
     fn decide_or_fold(&mut self, tenant: TenantId, record: &Decoded) -> Option<Difference> {
-        let visitor = VisitorId(record.header.visitor);
-        let found = self.registry.get(tenant);
-        let concerned = self.options.tenant.as_ref().is_none_or(|name| found.is_some_and(|found| found.name == *name));
-        let Some(found) = found.filter(|_| concerned && record.header.position >= self.options.from) else {
-            self.world.fold(tenant, visitor, &record.facts.events);
+        let Some(found) = concerned(&self.registry, self.options, record) else {
+            self.world.fold(tenant, VisitorId(record.header.visitor), &record.facts.events);
             return None;
         };
         self.events.clear();
         let decided = self.world.decide(found.policy(), record, &mut self.events)?;
-        self.found.decided += 1;
-        self.found.events += self.events.len() as u64;
-        if decided.as_ref() == Ok(&visitor) && self.events == record.facts.events {
-            return None;
-        }
-        let events = std::mem::take(&mut self.events);
-        Some(differing(found, record, decided.map(|visitor| Decision { visitor, events })))
+        compare(&mut self.found, found, record, decided, &self.events)
     }
+
+    /// Scores the visitor's leads once more by their history, for a step that says to have done so.
+    fn rescore_or_fold(
+        &mut self,
+        tenant: TenantId,
+        record: &Decoded,
+        step: &Rescoring,
+    ) -> Result<Option<Difference>, EngineError> {
+        let Rescoring::Visitor { member, streams, .. } = step else { return Ok(None) };
+        let visitor = VisitorId(record.header.visitor);
+        let Some(found) = concerned(&self.registry, self.options, record) else {
+            self.world.fold(tenant, visitor, &record.facts.events);
+            return Ok(None);
+        };
+        let history = stream_facts(self.log, streams)?;
+        let mut answers = Answers::default();
+        history.iter().for_each(|(_, facts)| answers.learn(facts));
+        answers.learn(&record.facts);
+        let mut retracing = Retracing::begin(found.policy(), tenant);
+        for (header, facts) in &history {
+            retracing.take(header, facts, &answers);
+        }
+        let at = Time::from_millis(record.header.occurred_at);
+        retracing.until(visitor, at);
+        self.events.clear();
+        let member = VisitorId(*member);
+        self.world.rescore(found.policy(), tenant, &retracing.shelf, (member, at), &mut self.events);
+        let visitor = self.world.shelf.survivor(member);
+        Ok(compare(&mut self.found, found, record, Ok(visitor), &self.events))
+    }
+}
+
+/// The tenant whose decision is to be made again here.
+fn concerned<'r>(registry: &'r Registry, options: &ReplayOptions, record: &Decoded) -> Option<&'r Tenant> {
+    let found = registry.get(TenantId(record.header.tenant))?;
+    let named = options.tenant.as_ref().is_none_or(|name| found.name == *name);
+    (named && record.header.position >= options.from).then_some(found)
+}
+
+/// Counts what was decided again, and says where it differs from the record.
+fn compare(
+    replay: &mut Replay,
+    tenant: &Tenant,
+    record: &Decoded,
+    decided: Result<VisitorId, Refusal>,
+    events: &[Event],
+) -> Option<Difference> {
+    replay.decided += 1;
+    replay.events += events.len() as u64;
+    if decided.as_ref() == Ok(&VisitorId(record.header.visitor)) && *events == *record.facts.events {
+        return None;
+    }
+    Some(differing(tenant, record, decided.map(|visitor| Decision { visitor, events: events.to_vec() })))
 }
 
 fn differing(tenant: &Tenant, record: &Decoded, decided: Result<Decision, Refusal>) -> Difference {

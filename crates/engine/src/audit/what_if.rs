@@ -288,6 +288,14 @@ impl Trying {
                 self.clock = self.clock.max(Some(at));
                 self.other.fire(policy, tenant, at);
             }
+            InputFacts::Rescoring(_) => {
+                // The other policy scores by itself; before its time both worlds are the recorded one.
+                if at < self.from {
+                    self.other.fold(tenant, VisitorId(record.header.visitor), events);
+                }
+                self.recorded.world.fold(tenant, VisitorId(record.header.visitor), events);
+                return;
+            }
             InputFacts::Policy(_)
             | InputFacts::Quarantined(_)
             | InputFacts::Conflict(_)

@@ -77,7 +77,8 @@ impl World {
             | InputFacts::Quarantined(_)
             | InputFacts::Conflict(_)
             | InputFacts::StateRoot(_)
-            | InputFacts::Released(_) => return None,
+            | InputFacts::Released(_)
+            | InputFacts::Rescoring(_) => return None,
         };
         let decided = self.decide_input(policy, TenantId(record.header.tenant), &input, events);
         drop(input);
@@ -96,6 +97,19 @@ impl World {
         let visitor = decide(policy, tenant, &mut self.shelf, input, events)?;
         self.note(visitor, events);
         Ok(visitor)
+    }
+
+    /// Brings the scores of a visitor's leads to those of a history that was scored by the policy.
+    pub(super) fn rescore(
+        &mut self,
+        policy: &Policy,
+        tenant: TenantId,
+        scored: &Shelf,
+        (visitor, at): (VisitorId, Time),
+        events: &mut Vec<Event>,
+    ) {
+        decide::rescore(policy, tenant, &mut self.shelf, scored, (visitor, at), events);
+        self.note(visitor, events);
     }
 
     /// Closes whatever of the tenant is due at `until`, visitor by visitor. `each` gets what was decided.

@@ -2,6 +2,7 @@
 
 use event_log::{EventLog, LogPosition};
 use feed::{ClockCorrection, Entry, InteractionEntry};
+use proto_events::command_document::Rescore;
 use proto_events::stored::RequestKey;
 
 use super::{Disk, POLICY, TENANT, decoder, event, hours, small_history, submit};
@@ -22,7 +23,10 @@ fn longer(hours: u32) -> String {
 }
 
 fn adopt(engine: &mut Engine, document: &str, key: Option<RequestKey>) -> Result<Answer, EngineError> {
-    engine.carry_out_policy(&PolicyRequest { document, only: Some("acme"), key }, Origin::default())
+    engine.carry_out_policy(
+        &PolicyRequest { document, only: Some("acme"), key, rescore: Rescore::None },
+        Origin::default(),
+    )
 }
 
 fn version(engine: &Engine) -> u32 {

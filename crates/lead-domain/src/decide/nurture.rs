@@ -82,6 +82,11 @@ impl Desk<'_> {
         (news, taken_by)
     }
 
+    /// Ends the programmes whose stop condition holds after scores were changed by other rules; none begins by that.
+    pub(super) fn nurture_rescored(&mut self, visitor: VisitorId, at: Time) {
+        self.end_programmes(visitor, &Moment { at, touch: None, news: Vec::new() });
+    }
+
     fn end_programmes(&mut self, visitor: VisitorId, moment: &Moment<'_>) {
         let Some(book) = self.shelf.book(visitor) else { return };
         let Some(nurture) = book.nurture.as_ref() else { return };

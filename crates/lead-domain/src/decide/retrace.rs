@@ -5,7 +5,7 @@
 use super::Desk;
 use crate::book::{Book, CloseCause};
 use crate::command::Input;
-use crate::event::Event;
+use crate::event::{AfterUnmerge, Event, ScoreReason};
 use crate::ids::{TenantId, VisitorId};
 use crate::policy::Policy;
 use crate::shelf::Shelf;
@@ -27,11 +27,56 @@ pub struct Retraced<'a> {
 /// Takes one record of a history to a shelf on which scores follow from `policy`. The scores that were recorded are passed
 /// over; those that `policy` states are appended to `stated`. Records must come in their order.
 pub fn retrace(policy: &Policy, tenant: TenantId, shelf: &mut Shelf, record: &Retraced<'_>, stated: &mut Vec<Event>) {
+    part(tenant, shelf, record.visitor);
     let mut desk = Desk { policy, tenant, shelf, events: stated };
+    let mut lapsed = takes_books_as_they_are(record);
     for event in record.events {
+        if !lapsed && !comes_before_time(event) {
+            desk.lapse(record.visitor, record.at);
+            lapsed = true;
+        }
         desk.retrace_event(record, event);
     }
-    desk.lapse(record.visitor, record.at);
+    if !lapsed {
+        desk.lapse(record.visitor, record.at);
+    }
+}
+
+/// Whether deciding the record let no time pass: merges and moves by hand.
+fn takes_books_as_they_are(record: &Retraced<'_>) -> bool {
+    let by_hand = |event: &Event| {
+        matches!(
+            event,
+            Event::VisitorsMerged { .. }
+                | Event::VisitorsUnmerged { .. }
+                | Event::DuplicateSettled { .. }
+                | Event::InteractionMoved { .. }
+        )
+    };
+    record.interaction.is_none() && record.events.first().is_some_and(by_hand)
+}
+
+/// Whether a decision states such an event before it has done all that is due: about who the visitor is, and what is due.
+const fn comes_before_time(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::VisitorCreated { .. }
+            | Event::IdentifierLearned { .. }
+            | Event::IdentifierMoved { .. }
+            | Event::VisitorsMerged { .. }
+            | Event::DuplicateSuspected { .. }
+            | Event::LeadClosed { cause: CloseCause::Inactivity, .. }
+            | Event::ConsentChanged { .. }
+            | Event::NurtureStarted { .. }
+            | Event::NurtureStepDue { .. }
+            | Event::NurtureStepSuppressed { .. }
+            | Event::NurtureStopped { .. }
+            | Event::InteractionCounted { .. }
+            | Event::InteractionsRecounted { .. }
+            | Event::ScoreChanged { .. }
+            | Event::TemperatureChanged { .. }
+            | Event::StageEntered { .. }
+    )
 }
 
 /// Lets points lapse up to a time: what ticks since the last record would have done.
@@ -43,13 +88,24 @@ pub fn retrace_until(
     at: Time,
     stated: &mut Vec<Event>,
 ) {
+    part(tenant, shelf, visitor);
     Desk { policy, tenant, shelf, events: stated }.lapse(visitor, at);
+}
+
+/// Undoes a merge that is known to be undone: its end stands in the survivor's stream only, and an absorbed visitor gets no
+/// record of its own.
+fn part(tenant: TenantId, shelf: &mut Shelf, restored: VisitorId) {
+    if shelf.is_absorbed(restored) {
+        let (survivor, afterwards) = (shelf.survivor(restored), AfterUnmerge::MayMergeAgain);
+        shelf.evolve(tenant, &Event::VisitorsUnmerged { survivor, restored, afterwards });
+    }
 }
 
 impl Desk<'_> {
     fn retrace_event(&mut self, record: &Retraced<'_>, event: &Event) {
         match event {
             Event::InteractionCounted { .. }
+            | Event::InteractionsRecounted { .. }
             | Event::ScoreChanged { .. }
             | Event::TemperatureChanged { .. }
             | Event::StageEntered { .. } => {}
@@ -58,17 +114,25 @@ impl Desk<'_> {
                 self.shelf.evolve(self.tenant, event);
             }
             Event::LeadOpened { lead, at, .. } => {
-                self.lapse(record.visitor, record.at);
                 self.shelf.evolve(self.tenant, event);
                 self.advance(*lead, *at, None);
             }
             Event::InteractionAttached { lead, interaction, .. } => {
-                self.lapse(record.visitor, record.at);
                 self.shelf.evolve(self.tenant, event);
                 if let Some(Input::Interaction(id, taken)) = record.interaction
                     && id == interaction
                 {
+                    self.note_repeated_order(record.events);
                     self.score(*lead, *id, taken);
+                }
+            }
+            Event::InteractionMoved { interaction, occurred_at, from, to, .. } => {
+                let source = self.shelf.book(from.visitor).and_then(|book| book.lead(*from));
+                let scored =
+                    source.and_then(|lead| lead.ledger.as_ref()).is_some_and(|ledger| ledger.has(*interaction));
+                self.shelf.evolve(self.tenant, event);
+                for lead in [from, to].into_iter().filter(|_| scored) {
+                    self.state_score(*lead, *occurred_at, ScoreReason::Moved, Vec::new());
                 }
             }
             Event::VisitorCreated { .. }
@@ -80,7 +144,6 @@ impl Desk<'_> {
             | Event::DuplicateSettled { .. }
             | Event::CustomerLearned { .. }
             | Event::InteractionOrphaned { .. }
-            | Event::InteractionMoved { .. }
             | Event::ConversionRecorded { .. }
             | Event::ConversionRepeated { .. }
             | Event::ConversionWithdrawn { .. }
@@ -95,6 +158,15 @@ impl Desk<'_> {
             | Event::NurtureStepDue { .. }
             | Event::NurtureStepSuppressed { .. }
             | Event::NurtureStopped { .. } => self.shelf.evolve(self.tenant, event),
+        }
+    }
+
+    /// What a repeated sale was counted for may be another visitor's lead, which this shelf doesn't hold.
+    fn note_repeated_order(&mut self, events: &[Event]) {
+        for event in events {
+            if let Event::ConversionRepeated { order, counted_for, .. } = event {
+                self.shelf.load_order(*order, *counted_for);
+            }
         }
     }
 

@@ -19,6 +19,8 @@ impl Shelf {
             for rule in rules {
                 ledger.count(Counted { interaction: *interaction, at: *at, rule: rule.clone(), value: *value });
             }
+        } else if let Event::InteractionsRecounted { counted, .. } = event {
+            ledger.counted.clone_from(counted);
         } else if let Event::ScoreChanged { at, because, rows, score, .. } = event {
             if *because == ScoreReason::Rescored {
                 ledger.rows.clear();

@@ -18,6 +18,7 @@ use projector::Projector;
 use serde::Serialize;
 
 use crate::cli::ImportArgs;
+use crate::commands::rescoring;
 use crate::failure::UsageError;
 use crate::folder::{self, Folder};
 use crate::output::{bytes_bar, json_line, line};
@@ -67,7 +68,8 @@ fn into_folder(mut folder: Folder, args: &ImportArgs, mapping: Option<Mapping>) 
     let default = default_tenant(&folder)?;
     let started = Instant::now();
     let listing = Follower::start(&folder, expected_records(&args.files))?;
-    let imported = import(&mut folder, args, mapping, default);
+    // An earlier command may have been cut off.
+    let imported = rescoring::finish(&mut folder).and_then(|()| import(&mut folder, args, mapping, default));
     // Whatever was decided becomes durable, also when a file breaks off in the middle.
     let flushed = folder.engine.flush().and_then(|()| folder.engine.unfollow());
     // Beside the listing, which has its indexes to make.

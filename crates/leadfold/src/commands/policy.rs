@@ -6,12 +6,14 @@ use anyhow::{Context, bail};
 use engine::{Adopted, EngineError, PolicyVersion, Tenant};
 use lead_domain::Currency;
 use lead_domain::policy::Fault;
+use proto_events::command_document::Rescore;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::cli::PolicyCommand;
 use crate::commands::act::Told;
 use crate::commands::drafts;
+use crate::commands::rescoring::{self, Rescored};
 use crate::failure::UsageError;
 use crate::folder::Folder;
 use crate::output::{json_line, line, rfc3339, table};
@@ -22,7 +24,8 @@ use crate::source::Source;
 pub(crate) fn run(command: &PolicyCommand, settings: &Settings) -> anyhow::Result<()> {
     match command {
         PolicyCommand::Check { file } => check(file, settings),
-        PolicyCommand::Adopt { file } => adopt(file, settings),
+        PolicyCommand::Adopt { file, rescore } => adopt(file, (*rescore).into(), settings),
+        PolicyCommand::Rescoring => rescoring::show(settings),
         PolicyCommand::Try { file, lead } => drafts::try_on(file, *lead, settings),
         PolicyCommand::Preview { file } => drafts::preview(file, settings),
         PolicyCommand::Show { number } => show(*number, settings),
@@ -60,7 +63,7 @@ fn check(file: &Path, settings: &Settings) -> anyhow::Result<()> {
     }
 }
 
-fn adopt(file: &Path, settings: &Settings) -> anyhow::Result<()> {
+fn adopt(file: &Path, rescore: Rescore, settings: &Settings) -> anyhow::Result<()> {
     let text = read(file)?;
     // A faulty policy makes no data folder.
     let document = match proto_events::policy_document::read(&text, None) {
@@ -68,46 +71,57 @@ fn adopt(file: &Path, settings: &Settings) -> anyhow::Result<()> {
         Err(faults) => return refuse(file, &faults, settings),
     };
     let tenant = document.policy.tenant.to_string();
-    let Adoption { version, changed } = match Source::open_or_create(settings)? {
-        Source::Folder(folder) => match record(*folder, &text) {
+    let Adoption { version, changed, rescored } = match Source::open_or_create(settings)? {
+        Source::Folder(folder) => match record(*folder, &text, rescore) {
             Err(error) => match error.downcast_ref() {
                 Some(EngineError::Policy { faults }) => return refuse(file, faults, settings),
                 _ => return Err(error),
             },
             Ok(adopted) => adopted,
         },
-        Source::Server(server) => send(server.for_any_tenant(), &text, &tenant)?,
+        Source::Server(server) => send(server.for_any_tenant(), &text, &tenant, rescore)?,
     };
     if settings.json {
-        return json_line(&json!({ "tenant": tenant, "version": version, "changed": changed }));
+        let mut told = json!({ "tenant": tenant, "version": version, "changed": changed });
+        if let (Some(rescored), Some(told)) = (rescored, told.as_object_mut()) {
+            told.insert("rescored".to_owned(), rescored.as_json());
+        }
+        return json_line(&told);
     }
     if changed {
-        line(format_args!("tenant {tenant}: policy version {version} is in force"))
+        line(format_args!("tenant {tenant}: policy version {version} is in force"))?;
     } else {
-        line(format_args!("tenant {tenant}: unchanged, policy version {version} is in force"))
+        line(format_args!("tenant {tenant}: unchanged, policy version {version} is in force"))?;
     }
+    rescored.map_or(Ok(()), |rescored| rescored.print())
 }
 
 /// What adopting a policy led to.
 struct Adoption {
     version: u32,
     changed: bool,
+    rescored: Option<Rescored>,
 }
 
-fn record(mut folder: Folder, text: &str) -> anyhow::Result<Adoption> {
-    let (_, adopted) = folder.engine.adopt(text)?;
+fn record(mut folder: Folder, text: &str, rescore: Rescore) -> anyhow::Result<Adoption> {
+    let (tenant, adopted) = folder.engine.adopt_and_rescore(text, rescore)?;
     let (version, changed) = match adopted {
         Adopted::Version(version) => (version, true),
         Adopted::Unchanged(version) => (version, false),
     };
+    rescoring::finish(&mut folder)?;
+    let found = if rescore == Rescore::Open { folder.engine.rescoring(tenant)? } else { None };
     folder.close()?;
-    Ok(Adoption { version, changed })
+    Ok(Adoption { version, changed, rescored: found.map(Rescored::from) })
 }
 
-fn send(server: Server, text: &str, tenant: &str) -> anyhow::Result<Adoption> {
-    let told: Told = server.send(&Call::policy(text))?.json()?;
+fn send(server: Server, text: &str, tenant: &str, rescore: Rescore) -> anyhow::Result<Adoption> {
+    let call = Call::policy(text);
+    let call = if rescore == Rescore::None { call } else { call.query("rescore", rescore.word()) };
+    let told: Told = server.send(&call)?.json()?;
     let in_force = server.send(&Call::get("/v1/policy").of_tenant(tenant)?)?;
-    Ok(Adoption { version: in_force.version().unwrap_or_default(), changed: !told.repeated })
+    let rescored = if rescore == Rescore::Open { rescoring::wait(&server, tenant)? } else { None };
+    Ok(Adoption { version: in_force.version().unwrap_or_default(), changed: !told.repeated, rescored })
 }
 
 /// A policy, as it is shown.

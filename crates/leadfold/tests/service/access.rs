@@ -44,6 +44,7 @@ fn routes() -> Vec<Route> {
         read("/v1/orphans", Kind::Nothing, 200),
         read("/v1/duplicates", Kind::Nothing, 200),
         read("/v1/policy", Kind::Nothing, 200),
+        read("/v1/policy/rescoring", Kind::Nothing, 200),
         read("/v1/lead-types", Kind::Nothing, 200),
         read("/v1/stream", Kind::Nothing, 200),
         audit("/v1/policy/versions", Kind::Nothing, 200),
@@ -170,11 +171,12 @@ fn the_table_has_every_route_of_the_description() {
     assert_eq!(found, table);
 }
 
-const LISTS: [&str; 8] = [
+const LISTS: [&str; 9] = [
     "/v1/leads",
     "/v1/orphans",
     "/v1/duplicates",
     "/v1/policy",
+    "/v1/policy/rescoring",
     "/v1/policy/versions",
     "/v1/policy/versions/1",
     "/v1/lead-types",

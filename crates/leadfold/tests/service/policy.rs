@@ -109,3 +109,37 @@ fn a_policy_with_faults_is_refused_whole_and_every_fault_is_named() {
         .header("if-match", "\"7\"");
     client.send(stale.body(shop_policy())).problem(412, "version-mismatch");
 }
+
+#[test]
+fn open_leads_are_scored_anew_by_a_policy_that_asks_for_it_and_the_service_says_how_far_it_is() {
+    let site = Site::shop();
+    let service = site.serve();
+    let client = service.client();
+    assert_eq!(client.get("/v1/policy/rescoring").ok(200)["state"], "never");
+    client.record(&Event::page("one", "device").json());
+    let policy = shop_policy()
+        + "\n[[scoring.rule]]\nname = \"any page\"\ngroup = \"behaviour\"\npoints = 9\nwhen = { action_prefix = \"page.\" }\n";
+    let request = |query: &str| {
+        let put =
+            client.request(Method::PUT, &format!("/v1/policy?{query}")).header("content-type", "application/toml");
+        client.send(put.body(policy.clone()))
+    };
+    request("rescore=all").problem(400, "invalid-request");
+    request("rescore=open").ok(200);
+    let done = loop {
+        let found = client.get("/v1/policy/rescoring").ok(200);
+        if found["state"] == "done" {
+            break found;
+        }
+        assert_eq!(found["state"], "under_way");
+    };
+    assert_eq!(
+        (&done["policy_version"], &done["leads"], &done["changed"]),
+        (&json!(2), &json!(1), &json!(1)),
+        "{done}"
+    );
+    assert!(done["seconds"].as_f64().is_some());
+    let lead = client.get("/v1/leads/V1-1/score").ok(200);
+    let rows = lead["rows"].as_array().unwrap();
+    assert!(rows.iter().any(|row| row["rule"] == "any page" && row["policy_version"] == 2), "{lead}");
+}

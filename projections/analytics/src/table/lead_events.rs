@@ -130,6 +130,7 @@ fn said_of_visitor<'a>(event: &'a Event) -> Option<Said<'a>> {
         | Event::NoteAdded { .. }
         | Event::AttributesSet { .. }
         | Event::InteractionCounted { .. }
+        | Event::InteractionsRecounted { .. }
         | Event::ScoreChanged { .. }
         | Event::TemperatureChanged { .. }
         | Event::StageEntered { .. }
@@ -241,6 +242,7 @@ fn said_of_lead<'a>(event: &'a Event) -> Said<'a> {
         | Event::DuplicateSuspected { .. }
         | Event::DuplicateSettled { .. }
         | Event::InteractionCounted { .. }
+        | Event::InteractionsRecounted { .. }
         | Event::ScoreChanged { .. }
         | Event::TemperatureChanged { .. }
         | Event::StageEntered { .. }

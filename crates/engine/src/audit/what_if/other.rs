@@ -62,6 +62,11 @@ impl Other {
         }
     }
 
+    /// Takes what was recorded as it is.
+    pub(super) fn fold(&mut self, tenant: TenantId, visitor: VisitorId, events: &[Event]) {
+        self.side.world.fold(tenant, visitor, events);
+    }
+
     /// Closes whatever is due at `until`.
     pub(super) fn fire(&mut self, policy: &Policy, tenant: TenantId, until: Time) {
         self.side.fire(policy, tenant, until);

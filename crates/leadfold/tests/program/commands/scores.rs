@@ -58,19 +58,22 @@ fn a_ledger_is_shown_at_any_time_and_says_why_a_rule_did_not_fire() {
     assert_eq!(told["why"]["fired"], fired);
 }
 
-#[test]
-fn a_draft_gives_what_it_would_have_given_from_the_start() {
+/// Other rules for the shop.
+fn draft() -> String {
     let text = std::fs::read_to_string(shop_policy()).unwrap();
-    let text = text
-        .replace("points = 2\n", "points = 3\n")
+    text.replace("points = 2\n", "points = 3\n")
         .replace("{ every = \"7d\", percent = 25 }", "{ every = \"1d\", percent = 20 }")
         .replace("{ email_domain_not_in = [", "{ action_prefix = \"cart.\", email_domain_in = [")
         .replace(
             "name = \"talked to us\"\ngroup = \"behaviour\"\npoints = 10\nwhen = { action = \"chat.started\" }",
             "name = \"searched\"\ngroup = \"behaviour\"\npoints = 4\nwhen = { action_prefix = \"search\" }",
-        );
+        )
+}
+
+#[test]
+fn a_draft_gives_what_it_would_have_given_from_the_start() {
     let scratch = Folder::empty();
-    let draft = scratch.write("draft.toml", &text);
+    let draft = scratch.write("draft.toml", draft());
     let draft = draft.to_str().unwrap();
     let (live, fresh) = (shop(), shop_under(draft));
     let mut differing = 0;
@@ -97,4 +100,29 @@ fn a_draft_gives_what_it_would_have_given_from_the_start() {
         assert_eq!(band["leads_by_draft"], within.count(), "from {from}");
     }
     assert_eq!(live.log_position(), shop().log_position(), "trying changes nothing");
+}
+
+#[test]
+fn a_policy_that_scores_open_leads_anew_leaves_the_scores_of_one_from_the_start() {
+    let scratch = Folder::empty();
+    let draft = scratch.write("draft.toml", draft());
+    let draft = draft.to_str().unwrap();
+    let (live, fresh) = (shop(), shop_under(draft));
+    let adopted = live.json(["policy", "adopt", draft, "--rescore", "open"]).pop().unwrap();
+    let open = fresh.json(["leads", "--status", "open", "--sort=-score", "--limit", "100000"]);
+    assert_eq!(adopted["rescored"]["leads"], open.len(), "{adopted}");
+    assert!(adopted["rescored"]["changed"].as_u64().unwrap() > 5 && adopted["rescored"]["seconds"].is_number());
+    // Each look at a lead is a start of the program.
+    for expected in open.into_iter().take(15) {
+        let id = expected["id"].as_str().unwrap();
+        let lead = live.json(["lead", id]).pop().unwrap();
+        for field in ["score", "temperature", "stage"] {
+            assert_eq!(lead[field], expected[field], "{field} of {id}");
+        }
+        assert_eq!(sum(&live.json(["lead", id, "--score"])[0], "points_now"), lead["score"]["total"], "{id}");
+    }
+    let shown = live.json(["policy", "rescoring"]).pop().unwrap();
+    assert_eq!(shown, adopted["rescored"]);
+    assert_eq!(live.json(["replay"])[0]["difference"], serde_json::Value::Null);
+    assert_eq!(live.run(["verify"]).code, Some(0));
 }
