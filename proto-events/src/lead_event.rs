@@ -116,6 +116,15 @@ pub enum LeadEvent {
     AttributesSet { lead_id: String, names: Vec<String> },
     /// Rules that ask how often something happens counted an interaction.
     InteractionCounted { lead_id: String, interaction_id: String, at: String, rules: Vec<String> },
+    /// The points of an interaction were taken away, by an `operator` or a `bot_rule` of the policy; it stays in its lead.
+    InteractionDiscredited {
+        lead_id: String,
+        interaction_id: String,
+        at: String,
+        because: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        bot_rule: Option<String>,
+    },
     /// A lead's score ledger changed: `rows` were entered, and `score` is what it stands at now.
     ScoreChanged { lead_id: String, at: String, because: &'static str, rows: Vec<ScoreRow>, score: Score },
     /// A lead's score crossed a threshold. Temperatures are `cold`, `warm` and `hot`.
@@ -318,6 +327,7 @@ pub const fn name(event: &Event) -> &'static str {
         Event::NoteAdded { .. } => "note_added",
         Event::AttributesSet { .. } => "attributes_set",
         Event::InteractionCounted { .. } => "interaction_counted",
+        Event::InteractionDiscredited { .. } => "interaction_discredited",
         Event::ScoreChanged { .. } => "score_changed",
         Event::TemperatureChanged { .. } => "temperature_changed",
         Event::StageEntered { .. } => "stage_entered",

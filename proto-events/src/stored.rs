@@ -1,13 +1,14 @@
 //! Records as they are stored: what the facts and the personal part of a record hold, and their codec.
 //!
-//! The types here are the newest shapes. [`v1`] to [`v4`] hold the frozen shapes of their versions; a later
+//! The types here are the newest shapes. [`v1`] to [`v5`] hold the frozen shapes of their versions; a later
 //! version adds a module with its own frozen shapes and a `From` step upward, and records of every version stay readable
 //! for ever. The log is never rewritten.
 //!
 //! ```text
 //! facts    = input | event*          (bincode 2, standard configuration: variable-length integers, little-endian)
 //! input    = u8 variant | its fields (see v1::InputV1)
-//! event*   = count | v1::EventV1, or u8 200 and v3::EventV3, or u8 201 and v4::EventV4 …
+//! event*   = count | v1::EventV1, or u8 200 and v3::EventV3, or u8 201 and v4::EventV4, or u8 202 and
+//!            v5::EventV5
 //! personal = v1::PersonalV1, sealed
 //! ```
 
@@ -17,6 +18,7 @@ pub mod v1;
 pub mod v2;
 pub mod v3;
 pub mod v4;
+pub mod v5;
 
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
 use compact_str::CompactString;
@@ -33,6 +35,7 @@ pub use v1::{
 pub use v2::{
     CommandV2 as StoredCommand, PolicyV2 as StoredPolicy, ReleasedV2 as Released, RequestKeyV2 as RequestKey,
 };
+pub use v5::DiscreditV5 as Discredit;
 
 /// The codec id of bincode 2.0.1, standard configuration, version 1 of the shapes.
 pub const CODEC: u8 = 1;
@@ -103,6 +106,8 @@ pub enum InputFacts {
     StateRoot([u8; 32]),
     /// A quarantined input was taken after all, by the record before, or set aside for good.
     Released(Released),
+    /// An operator's request to take the points of an interaction away.
+    Discredit(Discredit),
 }
 
 /// An input, borrowed from wherever it stands.
@@ -127,7 +132,8 @@ impl InputFacts {
             | Self::Quarantined(_)
             | Self::Conflict(_)
             | Self::StateRoot(_)
-            | Self::Released(_) => InputRef::Other(self),
+            | Self::Released(_)
+            | Self::Discredit(_) => InputRef::Other(self),
         }
     }
 }
@@ -158,6 +164,8 @@ pub mod kind {
     pub const KEYED_POLICY: u8 = 11;
     /// A release from quarantine that was sent under a key, or says where the input is now.
     pub const KEYED_RELEASE: u8 = 12;
+    /// An operator's request to take the points of an interaction away.
+    pub const DISCREDIT: u8 = 14;
 }
 
 /// Appends the encoding of `value` to `out`.
@@ -192,6 +200,9 @@ pub fn encode_events(events: &[Event], out: &mut Vec<u8>) {
         } else if let Some(event) = v4::stored(event) {
             out.push(v4::EVENT_MARK);
             encode_into(&event, out);
+        } else if let Some(event) = v5::stored(event) {
+            out.push(v5::EVENT_MARK);
+            encode_into(&event, out);
         } else {
             encode_into(&v1::EventV1::from(event), out);
         }
@@ -223,6 +234,7 @@ pub fn encode_input(input: &InputFacts, out: &mut Vec<u8>) {
             encode_into(&v1::ReleasedV1 { quarantined, operator }, out);
         }
         InputFacts::Released(released) => encode_into(released, out),
+        InputFacts::Discredit(discredit) => encode_into(discredit, out),
     }
 }
 
@@ -258,6 +270,9 @@ pub fn decode_facts(codec: u8, bytes: &[u8]) -> Result<Facts, DecodeError> {
             }
             Some((&v4::EVENT_MARK, rest)) => {
                 decode_from::<v4::EventV4>("an event", rest).map(|(event, tail)| (Event::from(event), tail))?
+            }
+            Some((&v5::EVENT_MARK, rest)) => {
+                decode_from::<v5::EventV5>("an event", rest).map(|(event, tail)| (Event::from(event), tail))?
             }
             Some(_) | None => {
                 decode_from::<v1::EventV1>("an event", rest).map(|(event, tail)| (Event::from(event), tail))?
@@ -309,6 +324,9 @@ pub fn decode_input(codec: u8, bytes: &[u8]) -> Result<(InputFacts, &[u8]), Deco
         kind::KEYED_RELEASE => {
             decode_from("a release", rest).map(|(released, rest)| (InputFacts::Released(released), rest))?
         }
+        kind::DISCREDIT => {
+            decode_from("a discredit", rest).map(|(discredit, rest)| (InputFacts::Discredit(discredit), rest))?
+        }
         unknown => return Err(DecodeError::Codec { what: "an input of this kind", found: unknown }),
     })
 }
@@ -341,6 +359,7 @@ impl InputFacts {
             Self::StateRoot(_) => kind::STATE_ROOT,
             Self::Released(released) if is_first_release(released) => kind::RELEASED,
             Self::Released(_) => kind::KEYED_RELEASE,
+            Self::Discredit(_) => kind::DISCREDIT,
         }
     }
 }

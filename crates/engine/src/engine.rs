@@ -86,6 +86,7 @@ impl Counts {
                 | Event::NoteAdded { .. }
                 | Event::AttributesSet { .. }
                 | Event::InteractionCounted { .. }
+                | Event::InteractionDiscredited { .. }
                 | Event::ScoreChanged { .. }
                 | Event::TemperatureChanged { .. }
                 | Event::StageEntered { .. }

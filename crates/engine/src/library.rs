@@ -269,6 +269,7 @@ impl Library {
             | Event::NoteAdded { .. }
             | Event::AttributesSet { .. }
             | Event::InteractionCounted { .. }
+            | Event::InteractionDiscredited { .. }
             | Event::ScoreChanged { .. }
             | Event::TemperatureChanged { .. }
             | Event::StageEntered { .. }
@@ -453,6 +454,7 @@ pub(crate) fn concerned(event: &Event) -> Vec<VisitorId> {
         | Event::NoteAdded { .. }
         | Event::AttributesSet { .. }
         | Event::InteractionCounted { .. }
+        | Event::InteractionDiscredited { .. }
         | Event::ScoreChanged { .. }
         | Event::TemperatureChanged { .. }
         | Event::StageEntered { .. }

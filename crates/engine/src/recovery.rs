@@ -186,6 +186,7 @@ impl Engine {
                 self.remember_request(released.request, position);
             }
             InputFacts::Command(command) => self.remember_request(command.request, position),
+            InputFacts::Discredit(discredit) => self.remember_request(discredit.request, position),
             InputFacts::Deadline => {}
         }
         Ok(())

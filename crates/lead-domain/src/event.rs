@@ -233,6 +233,17 @@ pub enum Event {
         /// What was paid, in minor units of the policy's currency.
         value: i64,
     },
+    /// The points of an interaction were taken away for good; it stays in its lead.
+    InteractionDiscredited {
+        /// The lead.
+        lead: LeadId,
+        /// The interaction.
+        interaction: InteractionId,
+        /// When.
+        at: Time,
+        /// Why.
+        because: DiscreditReason,
+    },
     /// A lead's score ledger changed.
     ScoreChanged {
         /// The lead.
@@ -420,6 +431,35 @@ pub enum ScoreReason {
     Rescored,
 }
 
+/// Why the points of an interaction were taken away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DiscreditReason {
+    /// An operator's decision.
+    Operator,
+    /// The policy's rule of this name took it for that of a bot.
+    BotRule(Name),
+}
+
+impl DiscreditReason {
+    /// The word in APIs.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::BotRule(_) => "bot_rule",
+        }
+    }
+
+    /// The policy's rule; `None` for an operator.
+    #[must_use]
+    pub const fn bot_rule(&self) -> Option<&Name> {
+        match self {
+            Self::Operator => None,
+            Self::BotRule(rule) => Some(rule),
+        }
+    }
+}
+
 impl ScoreReason {
     /// The word in APIs.
     #[must_use]
@@ -465,6 +505,7 @@ impl Event {
             | Self::NoteAdded { lead }
             | Self::AttributesSet { lead, .. }
             | Self::InteractionCounted { lead, .. }
+            | Self::InteractionDiscredited { lead, .. }
             | Self::ScoreChanged { lead, .. }
             | Self::TemperatureChanged { lead, .. }
             | Self::StageEntered { lead, .. }

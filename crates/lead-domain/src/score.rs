@@ -378,6 +378,29 @@ impl Ledger {
         self.rows.iter().any(|row| row.interaction == interaction)
     }
 
+    /// Whether the points of an interaction were taken away.
+    #[must_use]
+    pub fn is_discredited(&self, interaction: InteractionId) -> bool {
+        self.discredited.binary_search(&interaction).is_ok()
+    }
+
+    /// Takes the points of an interaction away for good. Of very many, the oldest are forgotten.
+    pub(crate) fn discredit(&mut self, interaction: InteractionId) {
+        self.take(interaction);
+        if let Err(place) = self.discredited.binary_search(&interaction) {
+            self.discredited.insert(place, interaction);
+            if self.discredited.len() > DISCREDITED_MAX {
+                self.discredited.remove(0);
+            }
+        }
+    }
+
+    /// Forgets that an interaction was discredited; says whether it was.
+    pub(crate) fn take_discredit(&mut self, interaction: InteractionId) -> bool {
+        let place = self.discredited.binary_search(&interaction);
+        place.map(|place| self.discredited.remove(place)).is_ok()
+    }
+
     /// Takes the rows and counts of an interaction out.
     pub(crate) fn take(&mut self, interaction: InteractionId) -> (Vec<ScoreRow>, Vec<Counted>) {
         let rows = self.rows.extract_if(.., |row| row.interaction == interaction).collect();

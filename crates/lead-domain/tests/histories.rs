@@ -202,6 +202,8 @@ fn command() -> impl Strategy<Value = Command> {
                 remaining: remaining.map(|(a, b)| (a.min(b), a.max(b))),
             }
         ),
+        (recorded(), option::of(lead()))
+            .prop_map(|(interaction, recorded_in)| Command::DiscreditInteraction { interaction, recorded_in }),
         (visitor(), visitor()).prop_map(|(one, other)| Command::MergeVisitors { one, other }),
         (visitor(), afterwards).prop_map(|(visitor, afterwards)| Command::UnmergeVisitor { visitor, afterwards }),
         (visitor(), visitor()).prop_map(|(one, other)| Command::SettleDuplicate { one, other }),
@@ -294,6 +296,9 @@ fn check_score(lead: &lead_domain::Lead) {
     assert_eq!(score, ledger.score, "the sum of the rows is the score shown");
     assert_eq!(lead.score, score.total);
     assert!((-15..=60).contains(&score.total) && score.total == score.fit + score.engagement);
+    let discredited = &ledger.discredited;
+    assert!(discredited.windows(2).all(|pair| pair[0] < pair[1]), "sorted");
+    assert!(!rows.iter().any(|row| discredited.contains(&row.interaction)), "what is discredited has no points");
     assert!(rows.windows(2).all(|pair| pair[0].place() < pair[1].place()), "one row for an interaction and a rule");
     assert_eq!(scoring.temperature(ledger.temperature, score.total), ledger.temperature, "no crossing is missing");
     assert_eq!(ledger.next_step, rows.iter().filter_map(|row| row.next_change(ledger.at)).min());

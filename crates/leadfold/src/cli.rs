@@ -490,6 +490,15 @@ pub(crate) enum InteractionAct {
         #[command(flatten)]
         act: ActArgs,
     },
+    /// Take its points away for good, as of a bot; it stays in its lead
+    #[command(after_help = "Example:\n  leadfold interaction I1042 discredit --note \"our own monitoring\"")]
+    Discredit {
+        /// What there is to say about it
+        #[arg(long)]
+        note: Option<String>,
+        #[command(flatten)]
+        act: ActArgs,
+    },
 }
 
 #[derive(Args, Debug)]

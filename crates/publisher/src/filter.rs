@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use thiserror::Error;
 
 /// The words of all events, as `proto_events::lead_event::name` gives them.
-pub const EVENT_WORDS: [&str; 30] = [
+pub const EVENT_WORDS: [&str; 31] = [
     "visitor_created",
     "identifier_learned",
     "identifier_moved",
@@ -28,6 +28,7 @@ pub const EVENT_WORDS: [&str; 30] = [
     "note_added",
     "attributes_set",
     "interaction_counted",
+    "interaction_discredited",
     "score_changed",
     "temperature_changed",
     "stage_entered",

@@ -113,6 +113,7 @@ fn subject(header: &Header, event: &Event) -> Option<String> {
         | Event::NoteAdded { lead }
         | Event::AttributesSet { lead, .. }
         | Event::InteractionCounted { lead, .. }
+        | Event::InteractionDiscredited { lead, .. }
         | Event::ScoreChanged { lead, .. }
         | Event::TemperatureChanged { lead, .. }
         | Event::StageEntered { lead, .. }

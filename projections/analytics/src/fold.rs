@@ -82,6 +82,7 @@ impl Projection for Analytics {
                 | InputFacts::Quarantined(_)
                 | InputFacts::Conflict(_)
                 | InputFacts::Released(_)
+                | InputFacts::Discredit(_)
                 | InputFacts::StateRoot(_),
             ) => false,
         }
@@ -97,6 +98,7 @@ impl Projection for Analytics {
                 match other {
                     InputFacts::Policy(policy) => self.adopt_policy(header.tenant, policy)?,
                     InputFacts::Command(command) => operator = Some(command.operator.0.as_str()),
+                    InputFacts::Discredit(discredit) => operator = Some(discredit.operator.0.as_str()),
                     InputFacts::Interaction(_)
                     | InputFacts::Tick
                     | InputFacts::Deadline
@@ -220,6 +222,7 @@ impl Analytics {
             | Event::NoteAdded { .. }
             | Event::AttributesSet { .. }
             | Event::InteractionCounted { .. }
+            | Event::InteractionDiscredited { .. }
             | Event::ScoreChanged { .. }
             | Event::TemperatureChanged { .. }
             | Event::StageEntered { .. } => self.change_lead(setting, event),
@@ -292,6 +295,7 @@ impl Analytics {
             | Event::InteractionOrphaned { .. }
             | Event::InteractionMoved { .. }
             | Event::InteractionCounted { .. }
+            | Event::InteractionDiscredited { .. }
             | Event::ConversionRepeated { .. }
             | Event::ConsentChanged { .. }
             | Event::NurtureStarted { .. }
@@ -356,6 +360,7 @@ fn placed(header: &Header, events: &[Event]) -> Placement<'static> {
         | Event::NoteAdded { .. }
         | Event::AttributesSet { .. }
         | Event::InteractionCounted { .. }
+        | Event::InteractionDiscredited { .. }
         | Event::ScoreChanged { .. }
         | Event::TemperatureChanged { .. }
         | Event::StageEntered { .. }

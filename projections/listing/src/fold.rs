@@ -68,6 +68,7 @@ impl Projection for Listing {
                 | InputFacts::Quarantined(_)
                 | InputFacts::Conflict(_)
                 | InputFacts::Released(_)
+                | InputFacts::Discredit(_)
                 | InputFacts::StateRoot(_),
             ) => false,
         }
@@ -166,6 +167,7 @@ impl Listing {
             | Event::NoteAdded { .. }
             | Event::AttributesSet { .. }
             | Event::InteractionCounted { .. }
+            | Event::InteractionDiscredited { .. }
             | Event::ScoreChanged { .. }
             | Event::TemperatureChanged { .. }
             | Event::StageEntered { .. } => self.change_lead(setting, event),

@@ -158,6 +158,13 @@ impl From<&Event> for LeadEvent {
                 at: rfc3339(*at),
                 rules: rules.iter().map(shown).collect(),
             },
+            Event::InteractionDiscredited { lead, interaction, at, because } => Self::InteractionDiscredited {
+                lead_id: shown(lead),
+                interaction_id: shown(interaction),
+                at: rfc3339(*at),
+                because: because.code(),
+                bot_rule: because.bot_rule().map(shown),
+            },
             Event::ScoreChanged { lead, at, because, rows, score } => Self::ScoreChanged {
                 lead_id: shown(lead),
                 at: rfc3339(*at),

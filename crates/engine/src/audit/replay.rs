@@ -185,7 +185,7 @@ impl Replaying<'_> {
                 self.ticked = Some((tenant, Time::from_millis(record.header.occurred_at)));
                 Ok(None)
             }
-            InputFacts::Interaction(_) | InputFacts::Command(_) | InputFacts::Deadline => {
+            InputFacts::Interaction(_) | InputFacts::Command(_) | InputFacts::Discredit(_) | InputFacts::Deadline => {
                 Ok(self.decide_or_fold(tenant, record))
             }
             InputFacts::Quarantined(_) | InputFacts::Conflict(_) | InputFacts::Released(_) => Ok(None),

@@ -5,7 +5,7 @@
 use super::Desk;
 use crate::book::{Book, CloseCause};
 use crate::command::Input;
-use crate::event::Event;
+use crate::event::{DiscreditReason, Event};
 use crate::ids::{TenantId, VisitorId};
 use crate::policy::Policy;
 use crate::shelf::Shelf;
@@ -53,6 +53,14 @@ impl Desk<'_> {
             | Event::ScoreChanged { .. }
             | Event::TemperatureChanged { .. }
             | Event::StageEntered { .. } => {}
+            // What a policy's rules take for bots is decided anew; what an operator said stays.
+            Event::InteractionDiscredited { because: DiscreditReason::BotRule(_), .. } => {}
+            Event::InteractionDiscredited { lead, interaction, at, because } => {
+                if !self.is_discredited(*lead, *interaction) {
+                    self.lapse(record.visitor, record.at);
+                    self.discredit(*lead, *interaction, *at, because.clone());
+                }
+            }
             Event::LeadClosed { cause: CloseCause::Inactivity, at, .. } => {
                 self.lapse(record.visitor, at.before(crate::Period::from_millis(1)));
                 self.shelf.evolve(self.tenant, event);

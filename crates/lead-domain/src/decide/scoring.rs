@@ -15,6 +15,9 @@ use crate::time::{Period, Time};
 impl Desk<'_> {
     /// Scores an interaction that the lead has taken, and lets the lead advance in the funnel.
     pub(super) fn score(&mut self, lead: LeadId, id: InteractionId, interaction: &Interaction<'_>) {
+        if self.is_discredited(lead, id) {
+            return;
+        }
         let policy = self.policy;
         let places = policy.scoring.rules_for(interaction.action);
         if !places.is_empty() {

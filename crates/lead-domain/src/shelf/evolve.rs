@@ -41,6 +41,7 @@ impl Shelf {
             | Event::NoteAdded { .. }
             | Event::AttributesSet { .. } => self.change_lead(event),
             Event::InteractionCounted { .. }
+            | Event::InteractionDiscredited { .. }
             | Event::ScoreChanged { .. }
             | Event::TemperatureChanged { .. }
             | Event::StageEntered { .. } => self.change_score(event),
@@ -214,6 +215,7 @@ impl Shelf {
             | Event::ConversionRecorded { .. }
             | Event::ConversionWithdrawn { .. }
             | Event::InteractionCounted { .. }
+            | Event::InteractionDiscredited { .. }
             | Event::ScoreChanged { .. }
             | Event::TemperatureChanged { .. }
             | Event::StageEntered { .. }

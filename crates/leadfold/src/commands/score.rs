@@ -93,6 +93,15 @@ pub(super) fn print(ledger: &Value) -> anyhow::Result<()> {
     } else {
         table(&["AT", "RULE", "GROUP", "POINTS", "NOW", "CUT BY", "LAPSES", "INTERACTION"], rows)?;
     }
+    for taken in list(ledger, "taken_away") {
+        let (points, rule, id) = (number(taken, "points"), text(taken, "rule"), text(taken, "interaction_id"));
+        let by = match (text(taken, "operator"), text(taken, "bot_rule")) {
+            ("", "") => "an operator".to_owned(),
+            ("", rule) => format!("bot rule \"{rule}\""),
+            (operator, _) => operator.to_owned(),
+        };
+        line(format_args!("taken away by {by} at {}: {points} of \"{rule}\" for {id}", time(taken, "taken_at")))?;
+    }
     if !text(ledger, "next_step_at").is_empty() {
         line(format_args!("points next lapse at {}", time(ledger, "next_step_at")))?;
     }

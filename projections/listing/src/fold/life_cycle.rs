@@ -147,6 +147,7 @@ impl Listing {
             | Event::InteractionOrphaned { .. }
             | Event::InteractionMoved { .. }
             | Event::InteractionCounted { .. }
+            | Event::InteractionDiscredited { .. }
             | Event::ConversionRepeated { .. }
             | Event::ConsentChanged { .. }
             | Event::NurtureStarted { .. }

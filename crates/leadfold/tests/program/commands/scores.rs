@@ -98,3 +98,46 @@ fn a_draft_gives_what_it_would_have_given_from_the_start() {
     }
     assert_eq!(live.log_position(), shop().log_position(), "trying changes nothing");
 }
+
+#[test]
+fn points_that_were_taken_away_stay_as_history() {
+    let folder = shop();
+    let lead = folder.json(["leads", "--sort=-score", "--status", "open", "--limit", "1"]).pop().unwrap();
+    let id = lead["id"].as_str().unwrap();
+    let before = folder.json(["lead", id, "--score"]).pop().unwrap();
+    let row = before["rows"].as_array().unwrap().iter().find(|row| row["points_now"].as_i64() > Some(0)).unwrap();
+    let (interaction, rule) = (row["interaction_id"].as_str().unwrap(), row["rule"].as_str().unwrap());
+    let args = ["interaction", interaction, "discredit", "--note", "our own monitoring", "--operator", "olga"];
+    let answer = folder.json_one(args);
+    let words: Vec<&str> =
+        answer["events"].as_array().unwrap().iter().map(|event| event["event"].as_str().unwrap()).collect();
+    assert!(words.starts_with(&["interaction_discredited", "score_changed"]), "{words:?}");
+    let again = folder.run(["interaction", interaction, "discredit"]);
+    assert_eq!(again.failed(1), format!("error: interaction {interaction} of lead {id} is discredited already"));
+
+    let after = folder.json(["lead", id, "--score", "--why", rule]).pop().unwrap();
+    assert_eq!(after["total"], sum(&after, "points_now"));
+    let has = |row: &Value| row["interaction_id"] == interaction;
+    assert!(!after["rows"].as_array().unwrap().iter().any(has));
+    let taken = after["taken_away"].as_array().unwrap();
+    assert!(taken.iter().all(has) && taken.iter().any(|row| row["rule"] == rule));
+    assert_eq!((&taken[0]["because"], &taken[0]["operator"]), (&"operator".into(), &"olga".into()));
+    let told = after["why"]["interactions"].as_array().unwrap().iter().find(|told| has(told)).unwrap();
+    assert_eq!(told["verdict"], "discredited");
+    assert_eq!(folder.json(["lead", id])[0]["score"]["total"], after["total"], "the listing has it too");
+    let early = folder.json(["lead", id, "--score", "--as-of", before["at"].as_str().unwrap()]).pop().unwrap();
+    let rows = |ledger: &Value| ledger["rows"].as_array().unwrap().len();
+    assert!(early["taken_away"] == after["taken_away"] || rows(&early) == rows(&before));
+    let newest = &folder.json(["lead", id, "--timeline"])[0];
+    assert_eq!(
+        (&newest["input"]["operator"], &newest["input"]["note"]),
+        (&"olga".into(), &"our own monitoring".into())
+    );
+
+    // The same rules, from the start, come to the same.
+    let tried = folder.json(["policy", "try", shop_policy().to_str().unwrap(), "--lead", id]).pop().unwrap();
+    assert_eq!((&tried["total"], rows(&tried)), (&after["total"], rows(&after)));
+    assert_eq!(tried["taken_away"].as_array().unwrap().len(), taken.len());
+    folder.done(["replay"]);
+    folder.done(["verify"]);
+}
