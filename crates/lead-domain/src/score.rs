@@ -12,6 +12,7 @@ use std::borrow::Borrow;
 
 use crate::Name;
 use crate::ids::InteractionId;
+use crate::policy::bots::BOT_MARK;
 use crate::time::{Period, Time};
 
 /// The most rows of one lead. A ledger that is full takes no further points; rows without effect make room first.
@@ -385,8 +386,14 @@ impl Ledger {
     }
 
     /// Takes the points of an interaction away for good. Of very many, the oldest are forgotten.
+    ///
+    /// What rules against bots have counted stays: the next interaction of the same bot must not begin anew.
     pub(crate) fn discredit(&mut self, interaction: InteractionId) {
-        self.take(interaction);
+        let (_, counted) = self.take(interaction);
+        counted
+            .into_iter()
+            .filter(|counted| counted.rule.starts_with(BOT_MARK))
+            .for_each(|counted| self.count(counted));
         if let Err(place) = self.discredited.binary_search(&interaction) {
             self.discredited.insert(place, interaction);
             if self.discredited.len() > DISCREDITED_MAX {

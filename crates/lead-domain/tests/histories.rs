@@ -8,6 +8,7 @@ use lead_domain::book::Status;
 use lead_domain::command::{Adoption, Command, RecordedInteraction};
 use lead_domain::event::AfterUnmerge;
 use lead_domain::interaction::{Details, Interaction, Sale};
+use lead_domain::policy::bots::{BotRule, Burst};
 use lead_domain::policy::condition::{Condition, Frequency};
 use lead_domain::policy::scoring::{FunnelStage, LimitKey, RuleLimit, ScoreGroup, ScoringRule, Thresholds};
 use lead_domain::policy::{
@@ -54,6 +55,9 @@ fn scoring() -> Scoring {
         rule("spent", 20, Condition { frequency: lately(None, Some(150)), ..action("purchase") }),
         ScoringRule { decay: decay(11, 40), ..rule("bought", -30, action("purchase")) },
     ];
+    let bots = |name: &str, faster_than, burst| BotRule { name: name.into(), sealed: Vec::new(), faster_than, burst };
+    let burst = Some(Burst { at_least: 4, within: Period::from_hours(6) });
+    scoring.bot_rules = vec![bots("fast", Some(Period::from_hours(1)), None), bots("burst", None, burst)];
     scoring.temperature = Some(Thresholds { warm: 10, hot: 30, hysteresis: 4 });
     let returning = Condition { returning_customer: Some(true), ..Condition::default() };
     scoring.stages = [("begun", None), ("bought", Some(action("purchase"))), ("kept", Some(returning))]

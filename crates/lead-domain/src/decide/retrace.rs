@@ -72,11 +72,12 @@ impl Desk<'_> {
             }
             Event::InteractionAttached { lead, interaction, .. } => {
                 self.lapse(record.visitor, record.at);
+                let before = self.touched_before(record.visitor, record.at);
                 self.shelf.evolve(self.tenant, event);
                 if let Some(Input::Interaction(id, taken)) = record.interaction
                     && id == interaction
                 {
-                    self.score(*lead, *id, taken);
+                    self.score(*lead, *id, taken, before);
                 }
             }
             Event::VisitorCreated { .. }

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 
 use crate::Name;
 use crate::interaction::{Interaction, Scalar};
+use crate::policy::bots::BotRule;
 use crate::policy::condition::{Condition, Missed, SealedTest};
 use crate::score::{Bounds, Counted, Decay, Score, ScoreKind, ScoreRow, Temperature, shares, sum, text_hash};
 use crate::time::{Period, Time};
@@ -25,6 +26,8 @@ pub struct Scoring {
     pub temperature: Option<Thresholds>,
     /// The funnel's stages, in order.
     pub stages: Vec<FunnelStage>,
+    /// Which interactions nobody should get points for, in the order of the document.
+    pub bot_rules: Vec<BotRule>,
     /// The rules by action; made by [`Scoring::compile`].
     index: RuleIndex,
 }
@@ -232,7 +235,9 @@ impl Scoring {
     /// The questions about personal data that the rules ask, sorted and without repetition.
     #[must_use]
     pub fn sealed_tests(&self) -> Vec<SealedTest> {
-        let asked = self.conditions().flat_map(|when| &when.sealed).map(|sealed| sealed.test.clone());
+        let of_bots = self.bot_rules.iter().flat_map(|rule| &rule.sealed);
+        let asked = self.conditions().flat_map(|when| &when.sealed).chain(of_bots);
+        let asked = asked.map(|sealed| sealed.test.clone());
         let per_page = self.rules.iter().filter_map(|rule| rule.limit?.per).any(|per| per == LimitKey::PageUrl);
         let mut tests: Vec<SealedTest> = asked.chain(per_page.then_some(SealedTest::PageKey)).collect();
         tests.sort_unstable();

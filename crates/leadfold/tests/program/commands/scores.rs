@@ -1,7 +1,8 @@
 //! Score ledgers: what is shown is the sum of its rows, at any time and wherever it is shown.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::support::event::{Event, hour, lines};
 use crate::support::{Folder, shop_policy, workspace};
 
 /// The made-up shop with its traffic.
@@ -140,4 +141,64 @@ fn points_that_were_taken_away_stay_as_history() {
     assert_eq!(tried["taken_away"].as_array().unwrap().len(), taken.len());
     folder.done(["replay"]);
     folder.done(["verify"]);
+}
+
+const BOT_RULES: &str = r#"
+[[bot_rule]]
+name = "says so itself"
+agent_contains = ["crawler"]
+[[bot_rule]]
+name = "monitoring"
+address_in = ["203.0.113.0/24"]
+[[bot_rule]]
+name = "far too much"
+at_least = 5
+within = "1m"
+"#;
+
+#[test]
+fn bots_bring_no_points_and_their_interactions_stay() {
+    let scratch = Folder::empty();
+    let plain = std::fs::read_to_string(shop_policy()).unwrap();
+    let policy = scratch.write("bots.toml", format!("{plain}{BOT_RULES}"));
+    let policy = policy.to_str().unwrap();
+    let chat =
+        |id: &str, time: &str, device: &str| Event::new(id, time, "web", "chat.started").with("visitor_id", device);
+    let many = (0..6).map(|second| chat(&format!("many-{second}"), &format!("2026-01-01T01:00:0{second}Z"), "fourth"));
+    let events = [
+        chat("agent", &hour(1), "first")
+            .with("device", json!({ "user_agent": "Example-Crawler/1.0 (+https://x.example)" })),
+        chat("address", &hour(1), "second").with("attributes", json!({ "ip": "203.0.113.9" })),
+        chat("person", &hour(1), "third").with("attributes", json!({ "ip": "203.0.114.9" })),
+    ];
+    let events = lines(events.into_iter().chain(many));
+    let imported = |policy: &str| {
+        let folder = Folder::with_policy(policy);
+        folder.write("events.ndjson", &events);
+        folder.import("events.ndjson");
+        folder
+    };
+    let (live, lax) = (imported(policy), imported(shop_policy().to_str().unwrap()));
+    let leads = ["V1-1", "V2-1", "V3-1", "V4-1"];
+    let totals = |folder: &Folder| leads.map(|id| folder.json(["lead", id])[0]["score"]["total"].as_i64().unwrap());
+    let [_, _, person, _] = totals(&lax);
+    assert!(person > 0 && totals(&lax).iter().all(|total| *total >= person), "{:?}", totals(&lax));
+    assert_eq!(totals(&live), [0, 0, person, 0]);
+    assert_eq!(live.json(["lead", "V4-1"])[0]["interactions"], 6);
+    let of_rule = |id: &str| {
+        let told = live.json(["lead", id, "--timeline"]);
+        let events: Vec<Value> = told.iter().flat_map(|record| record["events"].as_array().unwrap().clone()).collect();
+        let rules = events.iter().filter(|event| event["event"] == "interaction_discredited");
+        rules.map(|event| event["bot_rule"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!((of_rule("V1-1"), of_rule("V2-1")), (vec!["says so itself".to_owned()], vec!["monitoring".to_owned()]));
+    assert_eq!((of_rule("V3-1").len(), of_rule("V4-1").len()), (0, 6));
+    assert!(!live.done(["lead", "V1-1", "--timeline"]).contains("Crawler"));
+    // A draft takes what it would have taken from the start, also the address, which the log has sealed.
+    for (id, total) in leads.into_iter().zip(totals(&live)) {
+        let tried = lax.json(["policy", "try", policy, "--lead", id]).pop().unwrap();
+        assert_eq!(tried["total"], total, "{id}");
+    }
+    live.done(["replay"]);
+    live.done(["verify"]);
 }
