@@ -331,6 +331,52 @@ fn each_fault_of_a_rule_against_bots_has_its_path_and_says_what_would_be_right()
 }
 
 #[test]
+fn a_grid_is_read_and_its_faults_say_what_would_be_right() {
+    let with = |grid: &str| read(&EXAMPLE.replace("[scoring]\n", &format!("[scoring]\ngrid = {grid}\n")), None);
+    let document = with("{ fit = { A = 20, B = 10 }, engagement = { 1 = 50, 2 = 20 } }").unwrap();
+    let grid = document.policy.scoring.grid.unwrap();
+    assert_eq!((grid.fit.best, grid.fit.second, grid.engagement.best, grid.engagement.second), (20, 10, 50, 20));
+    assert_eq!(example().policy.scoring.grid, None);
+    let cases = [
+        ("{ fit = { A = 20, B = 10 } }", "scoring.grid.engagement", "missing", "{ 1 = …, 2 = … }"),
+        (
+            "{ fit = { A = 20, B = 10 }, engagement = { 1 = 20, 2 = 50 } }",
+            "scoring.grid.engagement.1",
+            "out_of_range",
+            "swapped?",
+        ),
+        (
+            "{ fit = { A = 10, B = 10 }, engagement = { 1 = 50, 2 = 20 } }",
+            "scoring.grid.fit.A",
+            "out_of_range",
+            "more than B, which is 10",
+        ),
+        (
+            "{ fit = { A = 10, B = 0 }, engagement = { 1 = 50, 2 = 20 } }",
+            "scoring.grid.fit.B",
+            "out_of_range",
+            "from 1",
+        ),
+        (
+            "{ fit = { A = 10, B = 5, c = 1 }, engagement = { 1 = 50, 2 = 20 } }",
+            "scoring.grid.fit.c",
+            "unknown_key",
+            "did you mean",
+        ),
+        ("{ fit = { A = 10 }, engagement = { 1 = 50, 2 = 20 } }", "scoring.grid.fit.B", "missing", "is missing"),
+        ("\"A1\"", "scoring.grid", "wrong_type", "table"),
+    ];
+    for (grid, path, code, part) in cases {
+        let faults = with(grid).err().unwrap_or_default();
+        assert!(
+            faults.iter().any(|it| it.path == path && it.code == code && it.message.contains(part)),
+            "{grid}: {faults:?}"
+        );
+        assert_eq!(faults.len(), 1, "{grid}: {faults:?}");
+    }
+}
+
+#[test]
 fn all_faults_of_a_document_are_named_at_once() {
     let text = EXAMPLE
         .replace("\"EUR\"", "\"Euro\"")

@@ -193,9 +193,11 @@ fn account(draft: &Policy, lead: &Lead, stated: &[Event]) -> ScoreAccount {
     let taken_away = taken_away.collect();
     let scoring = &draft.scoring;
     let counted = shares(&rows, at, scoring.total, |group| scoring.bounds_of(group));
+    let score = sum(&rows, &counted);
     ScoreAccount {
         at,
-        score: sum(&rows, &counted),
+        grade: scoring.grade(&score),
+        score,
         rows: rows.into_iter().zip(counted).collect(),
         taken_away,
         policy_version: draft.version,

@@ -7,6 +7,7 @@ use event_log::LogPosition;
 use lead_domain::book::Status;
 use lead_domain::event::DiscreditReason;
 use lead_domain::policy::Scoring;
+use lead_domain::policy::grid::Grade;
 use lead_domain::policy::scoring::{Before, ScoringRule, Verdict};
 use lead_domain::score::{Share, shares, sum};
 use lead_domain::{Event, InteractionId, LeadId, Ledger, Name, Score, ScoreRow, Shelf, Temperature, TenantId, Time};
@@ -52,6 +53,8 @@ pub struct ScoreAccount {
     pub at: Time,
     /// The sums.
     pub score: Score,
+    /// What the sums say in two characters; `None` where the policy has no grid.
+    pub grade: Option<Grade>,
     /// Every row up to then with what it counts for, in order of time.
     pub rows: Vec<(ScoreRow, Share)>,
     /// Rows that count for nothing because their interaction was discredited by then, in order of time.
@@ -181,6 +184,8 @@ struct Reading<'a> {
     rows: BTreeMap<LeadId, Vec<ScoreRow>>,
     /// Interactions that were discredited.
     discredited: BTreeMap<InteractionId, TakenBy>,
+    /// The record that opened the lead.
+    opened: LogPosition,
     /// The records of the lead's scores, and when each stood.
     stood: Vec<(LogPosition, Time)>,
     account: RuleAccount,
@@ -195,6 +200,7 @@ impl<'a> Reading<'a> {
             shelf: Shelf::default(),
             rows: BTreeMap::new(),
             discredited: BTreeMap::new(),
+            opened: LogPosition::START,
             stood: Vec::new(),
             account: RuleAccount { rule: rule_name, fired: 0, other_actions: 0, told: Vec::new() },
         }
@@ -218,6 +224,11 @@ impl<'a> Reading<'a> {
 
     fn take_event(&mut self, entry: &TimelineEntry, event: &Event) {
         let position = entry.header.position;
+        if let Event::LeadOpened { lead, .. } = event
+            && *lead == self.query.lead
+        {
+            self.opened = position;
+        }
         if let Event::InteractionDiscredited { interaction, at, because, .. } = event {
             let operator = if let InputFacts::Discredit(asked) = &entry.facts.input
                 && *because == DiscreditReason::Operator
@@ -301,7 +312,10 @@ impl<'a> Reading<'a> {
         rows.sort_by(|a, b| a.place().cmp(&b.place()));
         let taken_away = self.take_away(&mut rows);
         let last = self.stood.iter().rev().find(|(_, stood)| *stood <= at).map(|(position, _)| *position);
-        let rules = last.and_then(|last| history.iter().rev().find(|rules| rules.position < last));
+        let in_force = |at: LogPosition| history.iter().rev().find(|rules| rules.position < at);
+        let rules = last.and_then(in_force);
+        // A lead that has no points yet has its place in the grid from its opening on.
+        let grid = rules.or_else(|| in_force(self.opened));
         let none = Scoring::default();
         let scoring = rules.map_or(&none, |rules| &rules.scoring);
         let counted = shares(&rows, at, scoring.total, |group| scoring.bounds_of(group));
@@ -313,6 +327,7 @@ impl<'a> Reading<'a> {
         why.told.truncate(TOLD_MAX);
         Some(ScoreAccount {
             at,
+            grade: grid.and_then(|rules| rules.scoring.grade(&score)),
             score,
             rows: rows.into_iter().zip(counted).collect(),
             taken_away,

@@ -34,6 +34,8 @@ pub struct ScoreLedger {
     pub engagement: i32,
     /// Points that also count for a product category.
     pub by_category: BTreeMap<String, i32>,
+    /// What fit and engagement say together, `A1` to `C3`; `null` where the policy has no grid.
+    pub grade: Option<String>,
     /// The policy version whose caps and floors count; 0 where no points were ever given.
     pub policy_version: u32,
     /// How warm the lead is now: `cold`, `warm` or `hot`.
@@ -148,6 +150,7 @@ pub fn score_ledger(lead: LeadId, account: &ScoreAccount) -> ScoreLedger {
         fit: score.fit,
         engagement: score.engagement,
         by_category: score.by_category.iter().map(|(name, points)| (name.to_string(), *points)).collect(),
+        grade: account.grade.map(|grade| grade.code().to_owned()),
         policy_version: account.policy_version,
         temperature: account.temperature.code().to_owned(),
         stage: stage.map(|(stage, _)| stage.to_string()),

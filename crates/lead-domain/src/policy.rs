@@ -6,6 +6,7 @@
 pub mod bots;
 mod check;
 pub mod condition;
+pub mod grid;
 pub mod network;
 pub mod nurture;
 pub mod scoring;

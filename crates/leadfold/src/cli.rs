@@ -281,6 +281,9 @@ pub(crate) struct LeadsArgs {
     /// cold, warm, hot
     #[arg(long)]
     pub(crate) temperature: Option<String>,
+    /// A1 to C3, where the policy has a grid
+    #[arg(long)]
+    pub(crate) grade: Option<String>,
     /// Funnel stages
     #[arg(long)]
     pub(crate) stage: Option<String>,

@@ -10,6 +10,7 @@ use crate::Name;
 use crate::interaction::{Interaction, Scalar};
 use crate::policy::bots::BotRule;
 use crate::policy::condition::{Condition, Missed, SealedTest};
+use crate::policy::grid::{Grade, Grid};
 use crate::score::{Bounds, Counted, Decay, Score, ScoreKind, ScoreRow, Temperature, shares, sum, text_hash};
 use crate::time::{Period, Time};
 
@@ -26,6 +27,8 @@ pub struct Scoring {
     pub temperature: Option<Thresholds>,
     /// The funnel's stages, in order.
     pub stages: Vec<FunnelStage>,
+    /// What a score says in two characters; `None` where leads have no grade.
+    pub grid: Option<Grid>,
     /// Which interactions nobody should get points for, in the order of the document.
     pub bot_rules: Vec<BotRule>,
     /// The rules by action; made by [`Scoring::compile`].
@@ -209,6 +212,12 @@ impl Scoring {
     #[must_use]
     pub fn score(&self, rows: &[&ScoreRow], at: Time) -> Score {
         sum(rows, &shares(rows, at, self.total, |group| self.bounds_of(group)))
+    }
+
+    /// What a score says in two characters; `None` where the policy has no grid.
+    #[must_use]
+    pub fn grade(&self, score: &Score) -> Option<Grade> {
+        self.grid.map(|grid| grid.grade(score))
     }
 
     /// How warm a lead of this score is, coming from a temperature.

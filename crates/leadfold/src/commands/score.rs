@@ -73,13 +73,15 @@ fn list<'a>(object: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> {
 /// Prints a ledger for people.
 pub(super) fn print(ledger: &Value) -> anyhow::Result<()> {
     let lead: LeadId = text(ledger, "lead_id").parse().unwrap_or_default();
+    let grade = text(ledger, "grade");
     line(format_args!(
-        "{lead} has {} points at {}: fit {}, engagement {}; {}",
+        "{lead} has {} points at {}: fit {}, engagement {}; {}{}",
         number(ledger, "total"),
         time(ledger, "at"),
         number(ledger, "fit"),
         number(ledger, "engagement"),
         text(ledger, "temperature"),
+        if grade.is_empty() { String::new() } else { format!(", grade {grade}") },
     ))?;
     for (category, points) in ledger.get("by_category").and_then(Value::as_object).into_iter().flatten() {
         line(format_args!("for {category}: {points}"))?;

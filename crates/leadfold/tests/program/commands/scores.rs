@@ -202,3 +202,39 @@ fn bots_bring_no_points_and_their_interactions_stay() {
     live.done(["replay"]);
     live.done(["verify"]);
 }
+
+#[test]
+fn grades_say_what_fit_and_engagement_say_together() {
+    let scratch = Folder::empty();
+    let plain = std::fs::read_to_string(shop_policy()).unwrap();
+    let grid = "[scoring]\ngrid = { fit = { A = 8, B = 4 }, engagement = { 1 = 40, 2 = 10 } }\n";
+    assert_eq!(plain.matches("[scoring]\n").count(), 1);
+    let policy = scratch.write("grid.toml", plain.replace("[scoring]\n", grid));
+    let folder = shop_under(policy.to_str().unwrap());
+    let place = |score: &Value| {
+        let (fit, engagement) = (score["fit"].as_i64().unwrap(), score["engagement"].as_i64().unwrap());
+        let step = |points: i64, best, second| if points >= best { 0 } else { 1 + usize::from(points < second) };
+        format!("{}{}", ["A", "B", "C"][step(fit, 8, 4)], step(engagement, 40, 10) + 1)
+    };
+    let all = folder.json(["leads", "--limit", "100000"]);
+    let mut found = std::collections::BTreeMap::<&str, usize>::new();
+    for lead in &all {
+        let grade = lead["grade"].as_str().unwrap();
+        assert_eq!(grade, place(&lead["score"]), "{}", lead["id"]);
+        *found.entry(grade).or_default() += 1;
+    }
+    assert!(found.len() > 3, "{found:?}");
+    for (grade, leads) in &found {
+        assert_eq!(folder.json(["leads", "--grade", grade, "--limit", "100000"]).len(), *leads, "{grade}");
+    }
+    let (first, second) = (found.keys().next().unwrap(), found.keys().nth(1).unwrap());
+    let both = folder.json(["leads", "--grade", &format!("{first},{second}"), "--limit", "100000"]);
+    assert_eq!(both.len(), found[first] + found[second]);
+    for lead in all.iter().step_by(all.len() / 10) {
+        let id = lead["id"].as_str().unwrap();
+        assert_eq!(folder.json(["lead", id, "--score"])[0]["grade"], lead["grade"], "{id}");
+        assert!(folder.done(["lead", id]).contains(lead["grade"].as_str().unwrap()));
+    }
+    assert!(folder.run(["leads", "--grade", "D1"]).failed(2).contains("A1 to C3"));
+    assert_eq!(shop().json(["leads", "--limit", "1"])[0]["grade"], Value::Null);
+}
