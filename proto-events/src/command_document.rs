@@ -190,6 +190,17 @@ pub enum Ask {
         #[schemars(with = "schema::LeadIdText")]
         to_lead_id: LeadId,
     },
+    /// Take the points of an interaction away; it stays in its lead.
+    DiscreditInteraction {
+        /// Which.
+        #[serde(serialize_with = "as_shown")]
+        #[schemars(with = "schema::InteractionIdText")]
+        interaction_id: InteractionId,
+        /// What there is to say about it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[schemars(length(max = NOTE_CHARACTERS_MAX))]
+        note: Option<String>,
+    },
     /// Two visitors are one person.
     MergeVisitors {
         /// One.
@@ -331,6 +342,7 @@ impl Ask {
             Self::SetAttributes { .. } => "set_attributes",
             Self::AdoptOrphan { .. } => "adopt_orphan",
             Self::MoveInteraction { .. } => "move_interaction",
+            Self::DiscreditInteraction { .. } => "discredit_interaction",
             Self::MergeVisitors { .. } => "merge_visitors",
             Self::UnmergeVisitor { .. } => "unmerge_visitor",
             Self::SettleDuplicate { .. } => "settle_duplicate",

@@ -118,6 +118,15 @@ pub enum LeadEvent {
     InteractionCounted { lead_id: String, interaction_id: String, at: String, rules: Vec<String> },
     /// Other rules were adopted, and these count so many of the lead's interactions anew, in place of what was counted.
     InteractionsRecounted { lead_id: String, rules: Vec<String>, interactions: usize },
+    /// The points of an interaction were taken away, by an `operator` or a `bot_rule` of the policy; it stays in its lead.
+    InteractionDiscredited {
+        lead_id: String,
+        interaction_id: String,
+        at: String,
+        because: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        bot_rule: Option<String>,
+    },
     /// A lead's score ledger changed: `rows` were entered, and `score` is what it stands at now.
     ScoreChanged { lead_id: String, at: String, because: &'static str, rows: Vec<ScoreRow>, score: Score },
     /// A lead's score crossed a threshold. Temperatures are `cold`, `warm` and `hot`.
@@ -321,6 +330,7 @@ pub const fn name(event: &Event) -> &'static str {
         Event::AttributesSet { .. } => "attributes_set",
         Event::InteractionCounted { .. } => "interaction_counted",
         Event::InteractionsRecounted { .. } => "interactions_recounted",
+        Event::InteractionDiscredited { .. } => "interaction_discredited",
         Event::ScoreChanged { .. } => "score_changed",
         Event::TemperatureChanged { .. } => "temperature_changed",
         Event::StageEntered { .. } => "stage_entered",

@@ -3,6 +3,7 @@
 //! Finds all faults at once, each with its path, such as `lead_type[1].close_after`. What decisions depend on becomes a
 //! [`lead_domain::Policy`]. Knows no files.
 
+mod bots;
 mod condition;
 mod engagement;
 mod lead_types;
@@ -85,6 +86,7 @@ fn read_document(root: &mut Section<'_>) -> PolicyDocument {
     let mut scoring = scoring::scoring(root);
     scoring.temperature = engagement::thresholds(root);
     scoring.stages = engagement::funnel(root);
+    scoring.bot_rules = bots::bot_rules(root, &scoring);
     let policy = Policy {
         tenant: root.required_name("tenant"),
         currency: currency(root),

@@ -1,13 +1,14 @@
 //! Records as they are stored: what the facts and the personal part of a record hold, and their codec.
 //!
-//! The types here are the newest shapes. [`v1`] to [`v4`] and [`v7`] hold the frozen shapes of their versions; a later
+//! The types here are the newest shapes. [`v1`] to [`v5`] and [`v7`] hold the frozen shapes of their versions; a later
 //! version adds a module with its own frozen shapes and a `From` step upward, and records of every version stay readable
 //! for ever. The log is never rewritten.
 //!
 //! ```text
 //! facts    = input | event*          (bincode 2, standard configuration: variable-length integers, little-endian)
 //! input    = u8 variant | its fields (see v1::InputV1)
-//! event*   = count | v1::EventV1, or u8 200 and v3::EventV3, or u8 201 and v4::EventV4, or u8 204 and v7::EventV7 …
+//! event*   = count | v1::EventV1, or u8 200 and v3::EventV3, or u8 201 and v4::EventV4, or u8 202 and
+//!            v5::EventV5, or u8 204 and v7::EventV7 …
 //! personal = v1::PersonalV1, sealed
 //! ```
 
@@ -17,6 +18,7 @@ pub mod v1;
 pub mod v2;
 pub mod v3;
 pub mod v4;
+pub mod v5;
 pub mod v7;
 
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
@@ -34,6 +36,7 @@ pub use v1::{
 pub use v2::{
     CommandV2 as StoredCommand, PolicyV2 as StoredPolicy, ReleasedV2 as Released, RequestKeyV2 as RequestKey,
 };
+pub use v5::DiscreditV5 as Discredit;
 pub use v7::RescoringV7 as Rescoring;
 
 /// The codec id of bincode 2.0.1, standard configuration, version 1 of the shapes.
@@ -107,6 +110,8 @@ pub enum InputFacts {
     Released(Released),
     /// Leads are scored anew under another policy.
     Rescoring(Rescoring),
+    /// An operator's request to take the points of an interaction away.
+    Discredit(Discredit),
 }
 
 /// An input, borrowed from wherever it stands.
@@ -132,6 +137,7 @@ impl InputFacts {
             | Self::Conflict(_)
             | Self::StateRoot(_)
             | Self::Released(_)
+            | Self::Discredit(_)
             | Self::Rescoring(_) => InputRef::Other(self),
         }
     }
@@ -165,6 +171,8 @@ pub mod kind {
     pub const KEYED_RELEASE: u8 = 12;
     /// A step of scoring leads anew.
     pub const RESCORING: u8 = 13;
+    /// An operator's request to take the points of an interaction away.
+    pub const DISCREDIT: u8 = 14;
 }
 
 /// Appends the encoding of `value` to `out`.
@@ -198,6 +206,9 @@ pub fn encode_events(events: &[Event], out: &mut Vec<u8>) {
             encode_into(&event, out);
         } else if let Some(event) = v4::stored(event) {
             out.push(v4::EVENT_MARK);
+            encode_into(&event, out);
+        } else if let Some(event) = v5::stored(event) {
+            out.push(v5::EVENT_MARK);
             encode_into(&event, out);
         } else if let Some(event) = v7::stored(event) {
             out.push(v7::EVENT_MARK);
@@ -234,6 +245,7 @@ pub fn encode_input(input: &InputFacts, out: &mut Vec<u8>) {
         }
         InputFacts::Released(released) => encode_into(released, out),
         InputFacts::Rescoring(rescoring) => encode_into(rescoring, out),
+        InputFacts::Discredit(discredit) => encode_into(discredit, out),
     }
 }
 
@@ -269,6 +281,9 @@ pub fn decode_facts(codec: u8, bytes: &[u8]) -> Result<Facts, DecodeError> {
             }
             Some((&v4::EVENT_MARK, rest)) => {
                 decode_from::<v4::EventV4>("an event", rest).map(|(event, tail)| (Event::from(event), tail))?
+            }
+            Some((&v5::EVENT_MARK, rest)) => {
+                decode_from::<v5::EventV5>("an event", rest).map(|(event, tail)| (Event::from(event), tail))?
             }
             Some((&v7::EVENT_MARK, rest)) => {
                 decode_from::<v7::EventV7>("an event", rest).map(|(event, tail)| (Event::from(event), tail))?
@@ -323,6 +338,9 @@ pub fn decode_input(codec: u8, bytes: &[u8]) -> Result<(InputFacts, &[u8]), Deco
         kind::KEYED_RELEASE => {
             decode_from("a release", rest).map(|(released, rest)| (InputFacts::Released(released), rest))?
         }
+        kind::DISCREDIT => {
+            decode_from("a discredit", rest).map(|(discredit, rest)| (InputFacts::Discredit(discredit), rest))?
+        }
         kind::RESCORING => {
             decode_from("a step of scoring anew", rest).map(|(step, rest)| (InputFacts::Rescoring(step), rest))?
         }
@@ -359,6 +377,7 @@ impl InputFacts {
             Self::Released(released) if is_first_release(released) => kind::RELEASED,
             Self::Released(_) => kind::KEYED_RELEASE,
             Self::Rescoring(_) => kind::RESCORING,
+            Self::Discredit(_) => kind::DISCREDIT,
         }
     }
 }

@@ -47,6 +47,7 @@ fn every_command_is_read_and_written_as_documented() {
         json!({ "command": "set_attributes", "lead_id": "V42-1", "attributes": { "plan": "gold", "seats": 3, "vip": true } }),
         json!({ "command": "adopt_orphan", "interaction_id": "I1042", "lead_id": "V42-1" }),
         json!({ "command": "move_interaction", "interaction_id": "I1042", "to_lead_id": "V42-2" }),
+        json!({ "command": "discredit_interaction", "interaction_id": "I1042", "note": "our own monitoring" }),
         json!({ "command": "merge_visitors", "visitor_id": "V42", "other_visitor_id": "V43" }),
         json!({ "command": "unmerge_visitor", "visitor_id": "V42", "keep_apart": true }),
         json!({ "command": "settle_duplicate", "visitor_id": "V42", "other_visitor_id": "V43" }),
@@ -292,6 +293,8 @@ fn asks() -> impl Strategy<Value = Ask> {
         (interactions(), into).prop_map(|(interaction_id, into)| Ask::AdoptOrphan { interaction_id, into }),
         (interactions(), leads())
             .prop_map(|(interaction_id, to_lead_id)| Ask::MoveInteraction { interaction_id, to_lead_id }),
+        (interactions(), proptest::option::of("\\PC{0,9}[a-z]\n?"))
+            .prop_map(|(interaction_id, note)| Ask::DiscreditInteraction { interaction_id, note }),
         (1..=u64::MAX).prop_map(|position| Ask::DiscardQuarantined { position }),
     ]
 }

@@ -4,6 +4,7 @@
 
 use lead_domain::Period;
 use lead_domain::Temperature;
+use lead_domain::policy::condition::SealedTest;
 use lead_domain::policy::nurture::StepDelay;
 use lead_domain::policy::scoring::LimitKey;
 use lead_domain::policy::{CountedFrom, Fault, Pick};
@@ -260,6 +261,118 @@ fn each_fault_has_its_path_and_code() {
         let faults = faults_after(from, to);
         let found: Vec<(&str, &str)> = faults.iter().map(|fault| (fault.path.as_str(), fault.code)).collect();
         assert_eq!(found, [(path, code)], "{from:?} → {to:?}");
+    }
+}
+
+/// The faults of the example with a rule against bots behind it.
+fn bot_rule_faults(rule: &str) -> Vec<Fault> {
+    read(&format!("{EXAMPLE}\n[[bot_rule]]\n{rule}\n"), None).err().unwrap_or_default()
+}
+
+#[test]
+fn rules_against_bots_are_read_as_written() {
+    let rules = "name = \"all\"\nagent_contains = [\"Bot\", \"crawler\"]\naddress_in = [\"203.0.113.0/24\", \"2001:db8::1\"]\nfaster_than = \"200ms\"\nat_least = 50\nwithin = \"1m\"\n[[bot_rule]]\nname = \"one\"\nagent_contains = \"spider\"";
+    let document = read(&format!("{EXAMPLE}\n[[bot_rule]]\n{rules}\n"), None).unwrap();
+    let scoring = &document.policy.scoring;
+    let [all, one] = scoring.bot_rules.as_slice() else { panic!("two rules") };
+    assert_eq!((all.sealed.len(), all.faster_than), (2, Some(Period::from_millis(200))));
+    assert_eq!(all.burst.map(|burst| (burst.at_least, burst.within)), Some((50, Period::from_seconds(60))));
+    assert_eq!(all.sealed[0].test, SealedTest::AgentContains(vec!["bot".into(), "crawler".into()]));
+    assert!(one.burst.is_none() && one.faster_than.is_none());
+    assert_eq!(scoring.sealed_tests().iter().filter(|test| test.key() == "agent_contains").count(), 2);
+    assert!(example().policy.scoring.bot_rules.is_empty());
+}
+
+#[test]
+fn each_fault_of_a_rule_against_bots_has_its_path_and_says_what_would_be_right() {
+    let cases = [
+        ("name = \"x\"", "bot_rule[0]", "bad_condition", "give agent_contains"),
+        ("agent_contains = [\"bot\"]", "bot_rule[0].name", "missing", "is missing"),
+        (
+            "name = \"x\"\nagent_contain = [\"bot\"]\nfaster_than = \"1s\"",
+            "bot_rule[0].agent_contain",
+            "unknown_key",
+            "\"agent_contains\"?",
+        ),
+        ("name = \"x\"\nagent_contains = []", "bot_rule[0].agent_contains", "missing", "is empty"),
+        ("name = \"x\"\nagent_contains = [\"bot\", \" \"]", "bot_rule[0].agent_contains[1]", "missing", "is empty"),
+        ("name = \"x\"\naddress_in = [\"203.0.113\"]", "bot_rule[0].address_in", "bad_network", "such as"),
+        ("name = \"x\"\naddress_in = [\"203.0.113.0/33\"]", "bot_rule[0].address_in", "bad_network", "such as"),
+        (
+            "name = \"x\"\naddress_in = [\"203.0.113.9/24\"]",
+            "bot_rule[0].address_in",
+            "bad_network",
+            "\"203.0.113.0/24\"",
+        ),
+        ("name = \"x\"\naddress_in = [7]", "bot_rule[0].address_in[0]", "wrong_type", "text"),
+        ("name = \"x\"\nfaster_than = \"fast\"", "bot_rule[0].faster_than", "bad_duration", "\"200ms\""),
+        ("name = \"x\"\nfaster_than = \"ms\"", "bot_rule[0].faster_than", "bad_duration", "\"200ms\""),
+        ("name = \"x\"\nfaster_than = \"0ms\"", "bot_rule[0].faster_than", "out_of_range", "more than 0"),
+        ("name = \"x\"\nfaster_than = \"2h\"", "bot_rule[0].faster_than", "out_of_range", "at most"),
+        ("name = \"x\"\nat_least = 50", "bot_rule[0].within", "missing", "time to look back"),
+        ("name = \"x\"\nwithin = \"1m\"", "bot_rule[0].at_least", "missing", "how many"),
+        ("name = \"x\"\nat_least = 1\nwithin = \"1m\"", "bot_rule[0].at_least", "out_of_range", "from 2 to 1000"),
+        ("name = \"x\"\nat_least = 9\nwithin = \"2d\"", "bot_rule[0].within", "out_of_range", "at most"),
+        (
+            "name = \"x\"\nagent_contains = \"a\"\n[[bot_rule]]\nname = \"x\"\nagent_contains = \"b\"",
+            "bot_rule[1].name",
+            "repeated",
+            "twice",
+        ),
+    ];
+    for (rule, path, code, part) in cases {
+        let faults = bot_rule_faults(rule);
+        let found = faults.iter().find(|fault| fault.path == path && fault.code == code);
+        assert!(found.is_some_and(|fault| fault.message.contains(part)), "{rule}: {faults:?}");
+        assert_eq!(faults.len(), 1, "{rule}: {faults:?}");
+    }
+    let faults = faults_after("name = \"spent a lot\"", "name = \"bot: spent\"");
+    assert_eq!((faults[0].path.as_str(), faults[0].code), ("scoring.rule[3].name", "bad_name"));
+}
+
+#[test]
+fn a_grid_is_read_and_its_faults_say_what_would_be_right() {
+    let with = |grid: &str| read(&EXAMPLE.replace("[scoring]\n", &format!("[scoring]\ngrid = {grid}\n")), None);
+    let document = with("{ fit = { A = 20, B = 10 }, engagement = { 1 = 50, 2 = 20 } }").unwrap();
+    let grid = document.policy.scoring.grid.unwrap();
+    assert_eq!((grid.fit.best, grid.fit.second, grid.engagement.best, grid.engagement.second), (20, 10, 50, 20));
+    assert_eq!(example().policy.scoring.grid, None);
+    let cases = [
+        ("{ fit = { A = 20, B = 10 } }", "scoring.grid.engagement", "missing", "{ 1 = …, 2 = … }"),
+        (
+            "{ fit = { A = 20, B = 10 }, engagement = { 1 = 20, 2 = 50 } }",
+            "scoring.grid.engagement.1",
+            "out_of_range",
+            "swapped?",
+        ),
+        (
+            "{ fit = { A = 10, B = 10 }, engagement = { 1 = 50, 2 = 20 } }",
+            "scoring.grid.fit.A",
+            "out_of_range",
+            "more than B, which is 10",
+        ),
+        (
+            "{ fit = { A = 10, B = 0 }, engagement = { 1 = 50, 2 = 20 } }",
+            "scoring.grid.fit.B",
+            "out_of_range",
+            "from 1",
+        ),
+        (
+            "{ fit = { A = 10, B = 5, c = 1 }, engagement = { 1 = 50, 2 = 20 } }",
+            "scoring.grid.fit.c",
+            "unknown_key",
+            "did you mean",
+        ),
+        ("{ fit = { A = 10 }, engagement = { 1 = 50, 2 = 20 } }", "scoring.grid.fit.B", "missing", "is missing"),
+        ("\"A1\"", "scoring.grid", "wrong_type", "table"),
+    ];
+    for (grid, path, code, part) in cases {
+        let faults = with(grid).err().unwrap_or_default();
+        assert!(
+            faults.iter().any(|it| it.path == path && it.code == code && it.message.contains(part)),
+            "{grid}: {faults:?}"
+        );
+        assert_eq!(faults.len(), 1, "{grid}: {faults:?}");
     }
 }
 

@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 
 use lead_domain::score::{shares, sum};
-use lead_domain::{Event, Lead, LeadId, Policy, ScoreRow, Temperature, TenantId, Time, VisitorId};
+use lead_domain::{Event, InteractionId, Lead, LeadId, Policy, ScoreRow, Temperature, TenantId, Time, VisitorId};
 use proto_events::policy_document;
 
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::retracing::{Answers, Questions, Retracing};
-use crate::score::ScoreAccount;
+use crate::score::{ScoreAccount, TakenAway, TakenBy};
 use crate::timeline::TimelineQuery;
 
 /// Scores fall into bands of so many points in a preview.
@@ -149,18 +149,30 @@ impl Preview {
 fn account(draft: &Policy, lead: &Lead, stated: &[Event]) -> ScoreAccount {
     let ledger = lead.ledger.as_deref().cloned().unwrap_or_default();
     let at = if lead.ledger.is_some() { ledger.at } else { lead.last_interaction_at };
+    let discredited = stated.iter().filter_map(|event| {
+        let Event::InteractionDiscredited { interaction, at, because, .. } = event else { return None };
+        Some((*interaction, TakenBy { at: *at, because: because.clone(), operator: None }))
+    });
+    let discredited: BTreeMap<InteractionId, TakenBy> = discredited.collect();
     let of_lead = stated.iter().filter_map(|event| {
         let Event::ScoreChanged { lead: changed, rows, .. } = event else { return None };
         (*changed == lead.id).then_some(rows)
     });
     let mut rows: Vec<ScoreRow> = of_lead.flatten().cloned().collect();
     rows.sort_by(|a, b| a.place().cmp(&b.place()));
+    let taken: Vec<ScoreRow> = rows.extract_if(.., |row| discredited.contains_key(&row.interaction)).collect();
+    let taken_away =
+        taken.into_iter().filter_map(|row| Some(TakenAway { by: discredited.get(&row.interaction)?.clone(), row }));
+    let taken_away = taken_away.collect();
     let scoring = &draft.scoring;
     let counted = shares(&rows, at, scoring.total, |group| scoring.bounds_of(group));
+    let score = sum(&rows, &counted);
     ScoreAccount {
         at,
-        score: sum(&rows, &counted),
+        grade: scoring.grade(&score),
+        score,
         rows: rows.into_iter().zip(counted).collect(),
+        taken_away,
         policy_version: draft.version,
         temperature: ledger.temperature,
         stage: ledger.stage,

@@ -89,6 +89,7 @@ impl Counts {
                 | Event::AttributesSet { .. }
                 | Event::InteractionCounted { .. }
                 | Event::InteractionsRecounted { .. }
+                | Event::InteractionDiscredited { .. }
                 | Event::ScoreChanged { .. }
                 | Event::TemperatureChanged { .. }
                 | Event::StageEntered { .. }

@@ -52,7 +52,7 @@ pub use policies::PolicyRequest;
 pub use quarantine::{Quarantine, QuarantineMark, QuarantineState, Release};
 pub use registry::{Adopted, PolicyVersion, Tenant};
 pub use rescoring::RescoringState;
-pub use score::{RuleAccount, RuleVerdict, RulesInForce, ScoreAccount, ScoreQuery};
+pub use score::{RuleAccount, RuleVerdict, RulesInForce, ScoreAccount, ScoreQuery, TakenAway};
 pub use timeline::{TimelineEntry, TimelineQuery, facts_at};
 pub use verify::{Finding, Verification};
 pub use writer::FreshRecords;

@@ -270,6 +270,7 @@ impl Library {
             | Event::AttributesSet { .. }
             | Event::InteractionCounted { .. }
             | Event::InteractionsRecounted { .. }
+            | Event::InteractionDiscredited { .. }
             | Event::ScoreChanged { .. }
             | Event::TemperatureChanged { .. }
             | Event::StageEntered { .. }
@@ -455,6 +456,7 @@ pub(crate) fn concerned(event: &Event) -> Vec<VisitorId> {
         | Event::AttributesSet { .. }
         | Event::InteractionCounted { .. }
         | Event::InteractionsRecounted { .. }
+        | Event::InteractionDiscredited { .. }
         | Event::ScoreChanged { .. }
         | Event::TemperatureChanged { .. }
         | Event::StageEntered { .. }

@@ -6,7 +6,7 @@ use lead_domain::{
     Command, Event, Input, InteractionId, Lead, LeadId, Name, OrderKey, TenantId, Time, VisitorId, decide,
 };
 use proto_events::stored::v1::AskV1;
-use proto_events::stored::{Facts, InputFacts, Personal, RequestKey, StoredCommand, encode_personal};
+use proto_events::stored::{Discredit, Facts, InputFacts, Personal, RequestKey, StoredCommand, encode_personal};
 
 use crate::batch::{Pending, visitor_key_number};
 use crate::engine::Engine;
@@ -167,6 +167,19 @@ impl Engine {
         Ok(Command::MoveInteraction { interaction, recorded_in, to, remaining })
     }
 
+    /// The command that takes the points of an interaction away.
+    ///
+    /// # Errors
+    /// [`EngineError::UnknownInteraction`].
+    pub fn discrediting(&self, tenant: TenantId, id: InteractionId) -> Result<Command, EngineError> {
+        let (interaction, facts) = self.recorded(tenant, id)?;
+        let recorded_in = facts.events.iter().find_map(|event| {
+            let Event::InteractionAttached { lead, interaction, .. } = event else { return None };
+            (*interaction == id).then_some(*lead)
+        });
+        Ok(Command::DiscreditInteraction { interaction, recorded_in })
+    }
+
     /// First and last interaction of a lead without this one, read from its visitor's streams.
     fn remaining(&mut self, lead: LeadId, without: InteractionId) -> Result<Option<(Time, Time)>, EngineError> {
         let mut times = std::collections::BTreeMap::new();
@@ -194,15 +207,23 @@ impl Engine {
 }
 
 fn pending(request: &Request, at: Time, received_at: Time, events: std::ops::Range<usize>) -> Pending {
-    let input = InputFacts::Command(StoredCommand {
-        operator: request.operator.clone().into(),
-        expected_version: request.expected_version,
-        ask: AskV1::from(&request.command),
-        request: request.key,
-    });
-    let mut record = Pending::bare(&input, request.tenant, at, received_at);
+    let mut record = Pending::bare(&stored_input(request), request.tenant, at, received_at);
     record.events = events;
     record
+}
+
+/// A request as it is stored: most are commands of the first version, later ones are inputs of their own.
+fn stored_input(request: &Request) -> InputFacts {
+    let Request { operator, command, expected_version, key, .. } = request;
+    match Discredit::of(command, operator.clone().into(), *expected_version, *key) {
+        Some(discredit) => InputFacts::Discredit(discredit),
+        None => InputFacts::Command(StoredCommand {
+            operator: operator.clone().into(),
+            expected_version: *expected_version,
+            ask: AskV1::from(command),
+            request: *key,
+        }),
+    }
 }
 
 impl Pending {
@@ -233,6 +254,9 @@ fn named_visitors(command: &Command) -> Vec<VisitorId> {
         },
         Command::MoveInteraction { interaction, recorded_in, to, .. } => {
             vec![interaction.visitor, recorded_in.visitor, to.visitor]
+        }
+        Command::DiscreditInteraction { interaction, recorded_in } => {
+            recorded_in.map(|lead| lead.visitor).into_iter().chain([interaction.visitor]).collect()
         }
         Command::MergeVisitors { one, other } | Command::SettleDuplicate { one, other } => vec![*one, *other],
     }

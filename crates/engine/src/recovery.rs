@@ -195,6 +195,7 @@ impl Engine {
                     self.remember_request(*request, position);
                 }
             }
+            InputFacts::Discredit(discredit) => self.remember_request(discredit.request, position),
             InputFacts::Deadline => {}
         }
         Ok(())

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use event_log::LogPosition;
 use lead_domain::book::Status;
-use lead_domain::event::ScoreReason;
+use lead_domain::event::{DiscreditReason, ScoreReason};
 use lead_domain::policy::Scoring;
+use lead_domain::policy::grid::Grade;
 use lead_domain::policy::scoring::{Before, ScoringRule, Verdict};
 use lead_domain::score::{Share, shares, sum};
 use lead_domain::{Event, InteractionId, LeadId, Ledger, Name, Score, ScoreRow, Shelf, Temperature, TenantId, Time};
@@ -52,8 +53,12 @@ pub struct ScoreAccount {
     pub at: Time,
     /// The sums.
     pub score: Score,
+    /// What the sums say in two characters; `None` where the policy has no grid.
+    pub grade: Option<Grade>,
     /// Every row up to then with what it counts for, in order of time.
     pub rows: Vec<(ScoreRow, Share)>,
+    /// Rows that count for nothing because their interaction was discredited by then, in order of time.
+    pub taken_away: Vec<TakenAway>,
     /// The policy version whose caps count; 0 where no points were ever given.
     pub policy_version: u32,
     /// How warm the lead is now.
@@ -64,6 +69,26 @@ pub struct ScoreAccount {
     pub next_step: Option<Time>,
     /// What was asked about a rule; `None` when nothing was asked, or there is no such rule.
     pub why: Option<RuleAccount>,
+}
+
+/// A row that counts for nothing any more.
+#[derive(Clone, Debug)]
+pub struct TakenAway {
+    /// The row.
+    pub row: ScoreRow,
+    /// Who took its points away, and when.
+    pub by: TakenBy,
+}
+
+/// Who took the points of an interaction away.
+#[derive(Clone, Debug)]
+pub struct TakenBy {
+    /// When.
+    pub at: Time,
+    /// An operator, or a rule of the policy.
+    pub because: DiscreditReason,
+    /// The operator's account name; `None` for a rule.
+    pub operator: Option<Name>,
 }
 
 /// What a rule did about a lead.
@@ -86,7 +111,7 @@ pub struct RuleVerdict {
     pub interaction: InteractionId,
     /// When it happened.
     pub at: Time,
-    /// A stable word: `fired`, `condition`, `too_few`, `too_little`, `limit`, `not_in_force`, `ledger_full`,
+    /// A stable word: `fired`, `condition`, `too_few`, `too_little`, `limit`, `not_in_force`, `ledger_full`, `discredited`,
     /// `rescored`.
     pub verdict: &'static str,
     /// What was missing, for people; empty when it fired.
@@ -158,6 +183,10 @@ struct Reading<'a> {
     shelf: Shelf,
     /// Every row that was ever entered, by lead.
     rows: BTreeMap<LeadId, Vec<ScoreRow>>,
+    /// Interactions that were discredited.
+    discredited: BTreeMap<InteractionId, TakenBy>,
+    /// The record that opened the lead.
+    opened: LogPosition,
     /// The records of the lead's scores, and when each stood.
     stood: Vec<(LogPosition, Time)>,
     /// Whether the lead was scored anew after the time that is asked for.
@@ -190,6 +219,8 @@ impl<'a> Reading<'a> {
             rule,
             shelf: Shelf::default(),
             rows: BTreeMap::new(),
+            discredited: BTreeMap::new(),
+            opened: LogPosition::START,
             stood: Vec::new(),
             ended: false,
             account: RuleAccount { rule: rule_name, fired: 0, other_actions: 0, told: Vec::new() },
@@ -200,7 +231,7 @@ impl<'a> Reading<'a> {
         let before: Vec<ScoreRow> = self.ledger().map(|ledger| ledger.rows.clone()).unwrap_or_default();
         for event in &entry.facts.events {
             self.shelf.evolve(self.query.tenant, event);
-            self.take_event(entry.header.position, event);
+            self.take_event(entry, event);
         }
         if let Some(rule) = self.rule {
             self.judge(rule, entry, &before);
@@ -212,7 +243,23 @@ impl<'a> Reading<'a> {
         lead.ledger.as_deref()
     }
 
-    fn take_event(&mut self, position: LogPosition, event: &Event) {
+    fn take_event(&mut self, entry: &TimelineEntry, event: &Event) {
+        let position = entry.header.position;
+        if let Event::LeadOpened { lead, .. } = event
+            && *lead == self.query.lead
+        {
+            self.opened = position;
+        }
+        if let Event::InteractionDiscredited { interaction, at, because, .. } = event {
+            let operator = if let InputFacts::Discredit(asked) = &entry.facts.input
+                && *because == DiscreditReason::Operator
+            {
+                Some(asked.operator.0.clone())
+            } else {
+                None
+            };
+            self.discredited.insert(*interaction, TakenBy { at: *at, because: because.clone(), operator });
+        }
         if let Event::ScoreChanged { lead, at, because, rows, .. } = event {
             let of_query = *lead == self.query.lead;
             if of_query && self.is_before(*at, *because) {
@@ -277,6 +324,17 @@ impl<'a> Reading<'a> {
         self.account.told.push(RuleVerdict { interaction, at, verdict, detail });
     }
 
+    /// Takes the rows out whose points were taken away by the time that is asked for.
+    fn take_away(&self, rows: &mut Vec<ScoreRow>) -> Vec<TakenAway> {
+        let asked = self.query.as_of;
+        let by_then = |row: &ScoreRow| {
+            let discredit = self.discredited.get(&row.interaction)?;
+            asked.is_none_or(|asked| discredit.at <= asked).then_some(discredit)
+        };
+        let taken: Vec<ScoreRow> = rows.extract_if(.., |row| by_then(row).is_some()).collect();
+        taken.into_iter().filter_map(|row| Some(TakenAway { by: by_then(&row)?.clone(), row })).collect()
+    }
+
     fn finish(mut self, history: &[RulesInForce]) -> Option<ScoreAccount> {
         let lead = self.shelf.book(self.query.lead.visitor)?.lead(self.query.lead)?.clone();
         let ledger = lead.ledger.as_deref().cloned().unwrap_or_default();
@@ -289,26 +347,49 @@ impl<'a> Reading<'a> {
         let mut rows = self.rows.remove(&lead.id).unwrap_or_default();
         rows.retain(|row| row.at <= at);
         rows.sort_by(|a, b| a.place().cmp(&b.place()));
+        let taken_away = self.take_away(&mut rows);
         let last = self.stood.iter().rev().find(|(_, stood)| *stood <= at).map(|(position, _)| *position);
-        let rules = last.and_then(|last| history.iter().rev().find(|rules| rules.position < last));
+        let in_force = |at: LogPosition| history.iter().rev().find(|rules| rules.position < at);
+        let rules = last.and_then(in_force);
+        // A lead that has no points yet has its place in the grid from its opening on.
+        let grid = rules.or_else(|| in_force(self.opened));
         let none = Scoring::default();
         let scoring = rules.map_or(&none, |rules| &rules.scoring);
         let counted = shares(&rows, at, scoring.total, |group| scoring.bounds_of(group));
         let score = sum(&rows, &counted);
         let next_step = rows.iter().filter_map(|row| row.next_change(at)).min();
         let mut why = self.account;
+        why.take_away(&self.discredited);
         why.told.reverse();
         why.told.truncate(TOLD_MAX);
         Some(ScoreAccount {
             at,
+            grade: grid.and_then(|rules| rules.scoring.grade(&score)),
             score,
             rows: rows.into_iter().zip(counted).collect(),
+            taken_away,
             policy_version: rules.map_or(0, |rules| rules.version),
             temperature: ledger.temperature,
             stage: ledger.stage,
             next_step: next_step.filter(|_| end.is_none()),
             why: self.rule.map(|_| why),
         })
+    }
+}
+
+impl RuleAccount {
+    /// Tells of discredited interactions that they are, whatever the rule did before.
+    fn take_away(&mut self, discredited: &BTreeMap<InteractionId, TakenBy>) {
+        for told in &mut self.told {
+            let Some(discredit) = discredited.get(&told.interaction) else { continue };
+            self.fired = self.fired.saturating_sub(u32::from(told.verdict == "fired"));
+            told.verdict = "discredited";
+            told.detail = match (&discredit.because, &discredit.operator) {
+                (DiscreditReason::BotRule(rule), _) => format!("bot rule \"{rule}\" took it for that of a bot"),
+                (DiscreditReason::Operator, Some(operator)) => format!("{operator} took its points away"),
+                (DiscreditReason::Operator, None) => "an operator took its points away".to_owned(),
+            };
+        }
     }
 }
 

@@ -382,6 +382,18 @@ pub(crate) mod bodies {
         at: Option<String>,
     }
 
+    /// Why the points of an interaction are taken away.
+    #[derive(Serialize, ToSchema)]
+    #[serde(deny_unknown_fields)]
+    pub(crate) struct Discredit {
+        /// What there is to say about it.
+        #[schema(max_length = 4096, pattern = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$")]
+        note: Option<String>,
+        /// When it counts as done; now where absent.
+        #[schema(format = DateTime)]
+        at: Option<String>,
+    }
+
     /// The other visitor.
     #[derive(Serialize, ToSchema)]
     #[serde(deny_unknown_fields)]
@@ -445,6 +457,10 @@ command_route! {
 command_route! {
     /// Put an interaction into another lead of its visitor
     move_interaction, post "/v1/interactions/{id}/move", "interaction_id", "^I[1-9][0-9]*$", "move_interaction", bodies::Move, "acting"
+}
+command_route! {
+    /// Take the points of an interaction away, as of a bot; it stays in its lead
+    discredit, post "/v1/interactions/{id}/discredit", "interaction_id", "^I[1-9][0-9]*$", "discredit_interaction", bodies::Discredit, "acting"
 }
 command_route! {
     /// Make one visitor of two; the older one survives

@@ -35,6 +35,7 @@ pub(crate) const TIMELINE_MAX: usize = 500;
         ("skill" = Option<String>, Query, pattern = r"[^,\s]", description = "Skills of the opening interaction"),
         ("channel" = Option<String>, Query, pattern = r"[^,\s]", description = "Channels of the opening interaction"),
         ("temperature" = Option<String>, Query, pattern = r"[^,\s]", description = "cold, warm, hot"),
+        ("grade" = Option<String>, Query, pattern = "^[A-C][1-3](,[A-C][1-3]){0,8}$", description = "A1 to C3"),
         ("stage" = Option<String>, Query, pattern = r"[^,\s]", description = "Funnel stages"),
         ("owner" = Option<String>, Query, pattern = r"[^,\s]", description = "Operators"),
         ("close_cause" = Option<String>, Query,

@@ -346,6 +346,8 @@ impl Problem {
             | Refusal::NoConversion { .. }
             | Refusal::AlreadyAdopted { .. }
             | Refusal::SameLead { .. }
+            | Refusal::InteractionOrphaned { .. }
+            | Refusal::AlreadyDiscredited { .. }
             | Refusal::InteractionConverted { .. }
             | Refusal::OtherVisitor { .. }
             | Refusal::SameVisitor { .. }

@@ -86,6 +86,7 @@ fn routes_of_api() -> OpenApiRouter<Api> {
         .routes(routes!(orphans::list))
         .routes(routes!(acts::adopt_orphan))
         .routes(routes!(acts::move_interaction))
+        .routes(routes!(acts::discredit))
         .routes(routes!(visitors::show))
         .routes(routes!(visitors::timeline))
         .routes(routes!(nurture::show))

@@ -34,6 +34,8 @@ pub struct ScoreLedger {
     pub engagement: i32,
     /// Points that also count for a product category.
     pub by_category: BTreeMap<String, i32>,
+    /// What fit and engagement say together, `A1` to `C3`; `null` where the policy has no grid.
+    pub grade: Option<String>,
     /// The policy version whose caps and floors count; 0 where no points were ever given.
     pub policy_version: u32,
     /// How warm the lead is now: `cold`, `warm` or `hot`.
@@ -48,6 +50,8 @@ pub struct ScoreLedger {
     pub next_step_at: Option<String>,
     /// Every row up to then, in order of time.
     pub rows: Vec<ScoreLedgerRow>,
+    /// Rows that count for nothing because the points of their interaction were taken away by then.
+    pub taken_away: Vec<ScoreTakenAway>,
     /// What `why` asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<ScoreRuleAccount>,
@@ -82,6 +86,31 @@ pub struct ScoreLedgerRow {
     pub cut_by: Option<String>,
 }
 
+/// Points that an interaction brought by a rule, and that were taken away.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ScoreTakenAway {
+    /// The interaction.
+    pub interaction_id: String,
+    /// The rule.
+    pub rule: String,
+    /// The rule's group.
+    pub group: String,
+    /// When the interaction happened.
+    #[schema(format = DateTime)]
+    pub at: String,
+    /// Points at first.
+    pub points: i32,
+    /// When they were taken away.
+    #[schema(format = DateTime)]
+    pub taken_at: String,
+    /// Why: `operator` or `bot_rule`.
+    pub because: String,
+    /// The operator who took them away.
+    pub operator: Option<String>,
+    /// The policy's rule against bots that did.
+    pub bot_rule: Option<String>,
+}
+
 /// What a rule of the policy in force did about the lead.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ScoreRuleAccount {
@@ -103,7 +132,7 @@ pub struct ScoreRuleVerdict {
     /// When it happened.
     #[schema(format = DateTime)]
     pub at: String,
-    /// `fired`, `condition`, `too_few`, `too_little`, `limit`, `not_in_force`, `ledger_full` or `rescored`.
+    /// `fired`, `condition`, `too_few`, `too_little`, `limit`, `not_in_force`, `ledger_full`, `discredited` or `rescored`.
     pub verdict: String,
     /// What was missing; empty when it fired.
     pub detail: String,
@@ -121,12 +150,14 @@ pub fn score_ledger(lead: LeadId, account: &ScoreAccount) -> ScoreLedger {
         fit: score.fit,
         engagement: score.engagement,
         by_category: score.by_category.iter().map(|(name, points)| (name.to_string(), *points)).collect(),
+        grade: account.grade.map(|grade| grade.code().to_owned()),
         policy_version: account.policy_version,
         temperature: account.temperature.code().to_owned(),
         stage: stage.map(|(stage, _)| stage.to_string()),
         stage_since: stage.map(|(_, since)| rfc3339(*since)),
         next_step_at: account.next_step.map(rfc3339),
         rows: account.rows.iter().map(|(row, share)| ledger_row(row, *share)).collect(),
+        taken_away: account.taken_away.iter().map(taken_away).collect(),
         why: account.why.as_ref().map(rule_account),
     }
 }
@@ -144,6 +175,21 @@ fn ledger_row(row: &lead_domain::ScoreRow, share: lead_domain::score::Share) -> 
         points_now: share.points,
         lapses_at: row.lapses_at().map(rfc3339),
         cut_by: share.cut_by.map(|by| by.code().to_owned()),
+    }
+}
+
+fn taken_away(taken: &engine::TakenAway) -> ScoreTakenAway {
+    let engine::TakenAway { row, by } = taken;
+    ScoreTakenAway {
+        interaction_id: row.interaction.to_string(),
+        rule: row.rule.to_string(),
+        group: row.group.to_string(),
+        at: rfc3339(row.at),
+        points: row.points,
+        taken_at: rfc3339(by.at),
+        because: by.because.code().to_owned(),
+        operator: by.operator.as_ref().map(Name::to_string),
+        bot_rule: by.because.bot_rule().map(Name::to_string),
     }
 }
 

@@ -122,6 +122,10 @@ fn input(entry: &TimelineEntry) -> TimelineInput {
             operator: command.operator.as_str().to_owned(),
             note: personal.and_then(|personal| personal.note.as_ref()).map(|note| note.as_str().to_owned()),
         },
+        InputFacts::Discredit(discredit) => TimelineInput::Command {
+            operator: discredit.operator.as_str().to_owned(),
+            note: personal.and_then(|personal| personal.note.as_ref()).map(|note| note.as_str().to_owned()),
+        },
         InputFacts::Deadline => TimelineInput::Deadline,
         InputFacts::Tick => TimelineInput::Tick,
         InputFacts::Policy(policy) => TimelineInput::Policy { version: policy.version },

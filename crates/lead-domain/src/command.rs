@@ -113,6 +113,13 @@ pub enum Command {
         /// First and last of the other interactions of the lead it leaves, read from the log.
         remaining: Option<(Time, Time)>,
     },
+    /// Take the points of an interaction away; it stays where it is.
+    DiscreditInteraction {
+        /// The interaction, as recorded.
+        interaction: RecordedInteraction,
+        /// Where it was attached then; `None` for one that was an orphan.
+        recorded_in: Option<LeadId>,
+    },
     /// Two visitors are one person.
     MergeVisitors {
         /// One.

@@ -6,6 +6,7 @@
 
 mod association;
 mod command;
+mod discredit;
 mod identity;
 mod life_cycle;
 mod nurture;
@@ -131,6 +132,20 @@ pub enum Refusal {
         /// Where it is.
         lead: LeadId,
     },
+    /// An orphan has no points.
+    #[error("interaction {interaction} is an orphan and has brought no points")]
+    InteractionOrphaned {
+        /// Which.
+        interaction: InteractionId,
+    },
+    /// Its points were taken away before.
+    #[error("interaction {interaction} of lead {lead} is discredited already")]
+    AlreadyDiscredited {
+        /// Which.
+        interaction: InteractionId,
+        /// Where it is.
+        lead: LeadId,
+    },
     /// A sale hangs on the interaction.
     #[error("interaction {interaction} converted lead {lead}; withdraw the conversion before you move it")]
     InteractionConverted {
@@ -207,6 +222,8 @@ impl Refusal {
             Self::NoConversion { .. } => "no_conversion",
             Self::AlreadyAdopted { .. } => "already_adopted",
             Self::SameLead { .. } => "same_lead",
+            Self::InteractionOrphaned { .. } => "interaction_orphaned",
+            Self::AlreadyDiscredited { .. } => "already_discredited",
             Self::InteractionConverted { .. } => "interaction_converted",
             Self::OtherVisitor { .. } => "other_visitor",
             Self::SameVisitor { .. } => "same_visitor",

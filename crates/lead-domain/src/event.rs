@@ -240,6 +240,17 @@ pub enum Event {
         /// All that is counted from now on, in the order of a ledger.
         counted: Vec<Counted>,
     },
+    /// The points of an interaction were taken away for good; it stays in its lead.
+    InteractionDiscredited {
+        /// The lead.
+        lead: LeadId,
+        /// The interaction.
+        interaction: InteractionId,
+        /// When.
+        at: Time,
+        /// Why.
+        because: DiscreditReason,
+    },
     /// A lead's score ledger changed.
     ScoreChanged {
         /// The lead.
@@ -427,6 +438,35 @@ pub enum ScoreReason {
     Rescored,
 }
 
+/// Why the points of an interaction were taken away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DiscreditReason {
+    /// An operator's decision.
+    Operator,
+    /// The policy's rule of this name took it for that of a bot.
+    BotRule(Name),
+}
+
+impl DiscreditReason {
+    /// The word in APIs.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::BotRule(_) => "bot_rule",
+        }
+    }
+
+    /// The policy's rule; `None` for an operator.
+    #[must_use]
+    pub const fn bot_rule(&self) -> Option<&Name> {
+        match self {
+            Self::Operator => None,
+            Self::BotRule(rule) => Some(rule),
+        }
+    }
+}
+
 impl ScoreReason {
     /// The word in APIs.
     #[must_use]
@@ -473,6 +513,7 @@ impl Event {
             | Self::AttributesSet { lead, .. }
             | Self::InteractionCounted { lead, .. }
             | Self::InteractionsRecounted { lead, .. }
+            | Self::InteractionDiscredited { lead, .. }
             | Self::ScoreChanged { lead, .. }
             | Self::TemperatureChanged { lead, .. }
             | Self::StageEntered { lead, .. }

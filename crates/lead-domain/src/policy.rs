@@ -3,8 +3,11 @@
 //! Parsing a document is somebody else's work; this module says what a policy means and refuses one that breaks a rule,
 //! whole and with every fault named by path ([`Policy::checked`]).
 
+pub mod bots;
 mod check;
 pub mod condition;
+pub mod grid;
+pub mod network;
 pub mod nurture;
 pub mod scoring;
 

@@ -12,6 +12,7 @@ use std::borrow::Borrow;
 
 use crate::Name;
 use crate::ids::InteractionId;
+use crate::policy::bots::BOT_MARK;
 use crate::time::{Period, Time};
 
 /// The most rows of one lead. A ledger that is full takes no further points; rows without effect make room first.
@@ -376,6 +377,35 @@ impl Ledger {
     #[must_use]
     pub fn has(&self, interaction: InteractionId) -> bool {
         self.rows.iter().any(|row| row.interaction == interaction)
+    }
+
+    /// Whether the points of an interaction were taken away.
+    #[must_use]
+    pub fn is_discredited(&self, interaction: InteractionId) -> bool {
+        self.discredited.binary_search(&interaction).is_ok()
+    }
+
+    /// Takes the points of an interaction away for good. Of very many, the oldest are forgotten.
+    ///
+    /// What rules against bots have counted stays: the next interaction of the same bot must not begin anew.
+    pub(crate) fn discredit(&mut self, interaction: InteractionId) {
+        let (_, counted) = self.take(interaction);
+        counted
+            .into_iter()
+            .filter(|counted| counted.rule.starts_with(BOT_MARK))
+            .for_each(|counted| self.count(counted));
+        if let Err(place) = self.discredited.binary_search(&interaction) {
+            self.discredited.insert(place, interaction);
+            if self.discredited.len() > DISCREDITED_MAX {
+                self.discredited.remove(0);
+            }
+        }
+    }
+
+    /// Forgets that an interaction was discredited; says whether it was.
+    pub(crate) fn take_discredit(&mut self, interaction: InteractionId) -> bool {
+        let place = self.discredited.binary_search(&interaction);
+        place.map(|place| self.discredited.remove(place)).is_ok()
     }
 
     /// Takes the rows and counts of an interaction out.

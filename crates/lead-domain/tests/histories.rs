@@ -9,6 +9,7 @@ use lead_domain::command::{Adoption, Command, RecordedInteraction};
 use lead_domain::decide::{Retraced, rescore, retrace, retrace_until};
 use lead_domain::event::AfterUnmerge;
 use lead_domain::interaction::{Details, Interaction, Sale};
+use lead_domain::policy::bots::{BotRule, Burst};
 use lead_domain::policy::condition::{Condition, Frequency};
 use lead_domain::policy::scoring::{FunnelStage, LimitKey, RuleLimit, ScoreGroup, ScoringRule, Thresholds};
 use lead_domain::policy::{
@@ -55,6 +56,9 @@ fn scoring() -> Scoring {
         rule("spent", 20, Condition { frequency: lately(None, Some(150)), ..action("purchase") }),
         ScoringRule { decay: decay(11, 40), ..rule("bought", -30, action("purchase")) },
     ];
+    let bots = |name: &str, faster_than, burst| BotRule { name: name.into(), sealed: Vec::new(), faster_than, burst };
+    let burst = Some(Burst { at_least: 4, within: Period::from_hours(6) });
+    scoring.bot_rules = vec![bots("fast", Some(Period::from_hours(1)), None), bots("burst", None, burst)];
     scoring.temperature = Some(Thresholds { warm: 10, hot: 30, hysteresis: 4 });
     let returning = Condition { returning_customer: Some(true), ..Condition::default() };
     scoring.stages = [("begun", None), ("bought", Some(action("purchase"))), ("kept", Some(returning))]
@@ -203,6 +207,8 @@ fn command() -> impl Strategy<Value = Command> {
                 remaining: remaining.map(|(a, b)| (a.min(b), a.max(b))),
             }
         ),
+        (recorded(), option::of(lead()))
+            .prop_map(|(interaction, recorded_in)| Command::DiscreditInteraction { interaction, recorded_in }),
         (visitor(), visitor()).prop_map(|(one, other)| Command::MergeVisitors { one, other }),
         (visitor(), afterwards).prop_map(|(visitor, afterwards)| Command::UnmergeVisitor { visitor, afterwards }),
         (visitor(), visitor()).prop_map(|(one, other)| Command::SettleDuplicate { one, other }),
@@ -383,6 +389,9 @@ fn check_score(lead: &lead_domain::Lead) {
     assert_eq!(score, ledger.score, "the sum of the rows is the score shown");
     assert_eq!(lead.score, score.total);
     assert!((-15..=60).contains(&score.total) && score.total == score.fit + score.engagement);
+    let discredited = &ledger.discredited;
+    assert!(discredited.windows(2).all(|pair| pair[0] < pair[1]), "sorted");
+    assert!(!rows.iter().any(|row| discredited.contains(&row.interaction)), "what is discredited has no points");
     assert!(rows.windows(2).all(|pair| pair[0].place() < pair[1].place()), "one row for an interaction and a rule");
     assert_eq!(scoring.temperature(ledger.temperature, score.total), ledger.temperature, "no crossing is missing");
     assert_eq!(ledger.next_step, rows.iter().filter_map(|row| row.next_change(ledger.at)).min());

@@ -309,6 +309,9 @@ pub(crate) struct LeadsArgs {
     /// cold, warm, hot
     #[arg(long)]
     pub(crate) temperature: Option<String>,
+    /// A1 to C3, where the policy has a grid
+    #[arg(long)]
+    pub(crate) grade: Option<String>,
     /// Funnel stages
     #[arg(long)]
     pub(crate) stage: Option<String>,
@@ -515,6 +518,15 @@ pub(crate) enum InteractionAct {
         /// Where to
         #[arg(long)]
         to: LeadId,
+        #[command(flatten)]
+        act: ActArgs,
+    },
+    /// Take its points away for good, as of a bot; it stays in its lead
+    #[command(after_help = "Example:\n  leadfold interaction I1042 discredit --note \"our own monitoring\"")]
+    Discredit {
+        /// What there is to say about it
+        #[arg(long)]
+        note: Option<String>,
         #[command(flatten)]
         act: ActArgs,
     },

@@ -46,7 +46,7 @@ pub(crate) fn run(command: &Command, settings: &Settings, configuration: &Config
         Command::Lead(args) => lead::run(args, settings),
         Command::Orphans(args) => orphans::run(args, settings),
         Command::Orphan(args) => orphans::act(args, settings),
-        Command::Interaction(args) => orphans::move_interaction(args, settings),
+        Command::Interaction(args) => orphans::act_on_interaction(args, settings),
         Command::Duplicates(args) => duplicates::run(args, settings),
         Command::Visitor(args) => visitor::run(args, settings),
         Command::Quarantine(args) => quarantine::run(args, settings),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use thiserror::Error;
 
 /// The words of all events, as `proto_events::lead_event::name` gives them.
-pub const EVENT_WORDS: [&str; 31] = [
+pub const EVENT_WORDS: [&str; 32] = [
     "visitor_created",
     "identifier_learned",
     "identifier_moved",
@@ -29,6 +29,7 @@ pub const EVENT_WORDS: [&str; 31] = [
     "attributes_set",
     "interaction_counted",
     "interactions_recounted",
+    "interaction_discredited",
     "score_changed",
     "temperature_changed",
     "stage_entered",

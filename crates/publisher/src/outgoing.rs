@@ -114,6 +114,7 @@ fn subject(header: &Header, event: &Event) -> Option<String> {
         | Event::AttributesSet { lead, .. }
         | Event::InteractionCounted { lead, .. }
         | Event::InteractionsRecounted { lead, .. }
+        | Event::InteractionDiscredited { lead, .. }
         | Event::ScoreChanged { lead, .. }
         | Event::TemperatureChanged { lead, .. }
         | Event::StageEntered { lead, .. }

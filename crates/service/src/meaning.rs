@@ -65,6 +65,9 @@ pub fn meaning(engine: &mut Engine, tenant: TenantId, ask: Ask) -> Result<Meanin
         Ask::MoveInteraction { interaction_id, to_lead_id } => {
             (engine.movement(tenant, interaction_id, to_lead_id)?, None)
         }
+        Ask::DiscreditInteraction { interaction_id, note } => {
+            (engine.discrediting(tenant, interaction_id)?, note.as_deref().map(note_of))
+        }
         Ask::MergeVisitors { visitor_id: one, other_visitor_id: other } => {
             (Command::MergeVisitors { one, other }, None)
         }

@@ -83,6 +83,7 @@ impl Projection for Analytics {
                 | InputFacts::Conflict(_)
                 | InputFacts::Released(_)
                 | InputFacts::Rescoring(_)
+                | InputFacts::Discredit(_)
                 | InputFacts::StateRoot(_),
             ) => false,
         }
@@ -98,6 +99,7 @@ impl Projection for Analytics {
                 match other {
                     InputFacts::Policy(policy) => self.adopt_policy(header.tenant, policy)?,
                     InputFacts::Command(command) => operator = Some(command.operator.0.as_str()),
+                    InputFacts::Discredit(discredit) => operator = Some(discredit.operator.0.as_str()),
                     InputFacts::Interaction(_)
                     | InputFacts::Tick
                     | InputFacts::Deadline
@@ -223,6 +225,7 @@ impl Analytics {
             | Event::AttributesSet { .. }
             | Event::InteractionCounted { .. }
             | Event::InteractionsRecounted { .. }
+            | Event::InteractionDiscredited { .. }
             | Event::ScoreChanged { .. }
             | Event::TemperatureChanged { .. }
             | Event::StageEntered { .. } => self.change_lead(setting, event),
@@ -296,6 +299,7 @@ impl Analytics {
             | Event::InteractionMoved { .. }
             | Event::InteractionCounted { .. }
             | Event::InteractionsRecounted { .. }
+            | Event::InteractionDiscredited { .. }
             | Event::ConversionRepeated { .. }
             | Event::ConsentChanged { .. }
             | Event::NurtureStarted { .. }
@@ -361,6 +365,7 @@ fn placed(header: &Header, events: &[Event]) -> Placement<'static> {
         | Event::AttributesSet { .. }
         | Event::InteractionCounted { .. }
         | Event::InteractionsRecounted { .. }
+        | Event::InteractionDiscredited { .. }
         | Event::ScoreChanged { .. }
         | Event::TemperatureChanged { .. }
         | Event::StageEntered { .. }

@@ -21,7 +21,7 @@ pub(crate) use shared::{Change, Held, SharedColumns};
 /// How many numbers there are of a lead.
 const NUMBERS: usize = 5;
 /// How many texts there are of a lead.
-const TEXTS: usize = 8;
+const TEXTS: usize = 9;
 
 /// A column of texts. Its number is the text's place in an [`Entry`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,7 @@ pub(crate) enum TextColumn {
     Owner,
     Stage,
     Temperature,
+    Grade,
 }
 
 /// One lead as the columns take it.
@@ -115,6 +116,7 @@ impl Entry<Name> {
             (TextColumn::CloseCause, closing.map(|closing| Name::const_new(closing.cause.code())).as_ref()),
             (TextColumn::Stage, lead.stage.as_ref()),
             (TextColumn::Temperature, Some(&Name::const_new(lead.temperature.code()))),
+            (TextColumn::Grade, lead.grade.map(|grade| Name::const_new(grade.code())).as_ref()),
         ] {
             *texts.get_mut(column as usize)? = text.cloned();
         }

@@ -69,6 +69,7 @@ impl Projection for Listing {
                 | InputFacts::Conflict(_)
                 | InputFacts::Released(_)
                 | InputFacts::Rescoring(_)
+                | InputFacts::Discredit(_)
                 | InputFacts::StateRoot(_),
             ) => false,
         }
@@ -122,7 +123,8 @@ impl Listing {
         let document = policy_document::read(&stored.document, None)
             .map_err(|_| Park { reason: "it holds a policy that this program can't read" })?;
         let lead_types = document.policy.lead_types.into_iter().map(|it| (it.name, it.group)).collect();
-        let policy = PendingPolicy { tenant: stored.tenant.0.clone(), version: stored.version, lead_types };
+        let (tenant_name, version, grid) = (stored.tenant.0.clone(), stored.version, document.policy.scoring.grid);
+        let policy = PendingPolicy { tenant: tenant_name, version, lead_types, grid };
         self.policies.insert(tenant, policy);
         Ok(())
     }
@@ -168,6 +170,7 @@ impl Listing {
             | Event::AttributesSet { .. }
             | Event::InteractionCounted { .. }
             | Event::InteractionsRecounted { .. }
+            | Event::InteractionDiscredited { .. }
             | Event::ScoreChanged { .. }
             | Event::TemperatureChanged { .. }
             | Event::StageEntered { .. } => self.change_lead(setting, event),

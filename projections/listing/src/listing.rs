@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use event_log::LogPosition;
+use lead_domain::policy::grid::{Grid, Steps};
 use lead_domain::{CloseCause, LeadId, Name, VisitorId};
 use projector::{Checkpoint, FoldError, ModelError, Park};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use rustc_hash::FxHashMap;
 
 use crate::cache::Cache;
@@ -69,6 +70,8 @@ pub struct Listing {
     pub(crate) orphans: FxHashMap<u64, PendingOrphan>,
     pub(crate) duplicates: Vec<PendingDuplicate>,
     pub(crate) policies: BTreeMap<u32, PendingPolicy>,
+    /// The grids of tenants as committed, as far as they were asked for.
+    pub(crate) grids: BTreeMap<u32, Option<Grid>>,
     /// How many leads more of each tenant are open, or closed by that cause.
     pub(crate) counts: BTreeMap<(u32, &'static str), i64>,
     /// Of the records folded since the last commit; while loading, about of those whose rows are in memory.
@@ -103,6 +106,8 @@ pub(crate) struct PendingPolicy {
     pub(crate) version: u32,
     /// Name and group of each lead type.
     pub(crate) lead_types: Vec<(Name, Option<Name>)>,
+    /// The grid of scores, if it has one.
+    pub(crate) grid: Option<Grid>,
 }
 
 impl Listing {
@@ -154,6 +159,7 @@ impl Listing {
             orphans: FxHashMap::default(),
             duplicates: Vec::new(),
             policies: BTreeMap::new(),
+            grids: BTreeMap::new(),
             counts: BTreeMap::new(),
             pending_bytes: 0,
             pending_leads: 0,
@@ -299,6 +305,7 @@ impl Listing {
     }
 
     fn settle_pending(&mut self) {
+        self.keep_grids();
         self.leads.committed(KEPT_ROWS_MAX, |lead| lead.index_changed = false);
         self.visitors.committed(KEPT_ROWS_MAX, |visitor| visitor.shown_changed = false);
         self.forget_small();
@@ -316,6 +323,24 @@ impl Listing {
         if let Some(loading) = &mut self.loading {
             loading.spoil();
         }
+    }
+
+    /// Keeps the grids of policies that were just written.
+    pub(crate) fn keep_grids(&mut self) {
+        self.grids.extend(self.policies.iter().map(|(tenant, policy)| (*tenant, policy.grid)));
+    }
+
+    /// The grid of a tenant's policy in force.
+    pub(crate) fn grid(&mut self, tenant: u32) -> Result<Option<Grid>, FoldError> {
+        if let Some(policy) = self.policies.get(&tenant) {
+            return Ok(policy.grid);
+        }
+        if let Some(grid) = self.grids.get(&tenant) {
+            return Ok(*grid);
+        }
+        let grid = read_grid(&self.connection, tenant).map_err(|source| self.failed("read", source))?;
+        self.grids.insert(tenant, grid);
+        Ok(grid)
     }
 
     /// Forgets what [`Listing::write_small`] writes.
@@ -391,8 +416,8 @@ const UNKNOWN_VISITOR: Park = Park { reason: "it names a visitor that was never 
 
 fn write_policy(connection: &Connection, tenant: u32, policy: &PendingPolicy) -> rusqlite::Result<()> {
     connection
-        .prepare_cached("INSERT OR REPLACE INTO tenants (id, name, policy_version) VALUES (?1, ?2, ?3)")?
-        .execute(params![tenant, policy.tenant.as_str(), policy.version])?;
+        .prepare_cached("INSERT OR REPLACE INTO tenants (id, name, policy_version, grid) VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![tenant, policy.tenant.as_str(), policy.version, policy.grid.map(grid_text)])?;
     connection.prepare_cached("DELETE FROM lead_types WHERE tenant = ?1")?.execute([tenant])?;
     for (name, group) in &policy.lead_types {
         connection
@@ -400,6 +425,21 @@ fn write_policy(connection: &Connection, tenant: u32, policy: &PendingPolicy) ->
             .execute(params![tenant, name.as_str(), group.as_deref()])?;
     }
     Ok(())
+}
+
+/// A grid as it is stored: its four thresholds, the best first.
+fn grid_text(grid: Grid) -> String {
+    let Grid { fit, engagement } = grid;
+    format!("{} {} {} {}", fit.best, fit.second, engagement.best, engagement.second)
+}
+
+fn read_grid(connection: &Connection, tenant: u32) -> rusqlite::Result<Option<Grid>> {
+    let mut statement = connection.prepare_cached("SELECT grid FROM tenants WHERE id = ?1")?;
+    let text: Option<Option<String>> = statement.query_row([tenant], |row| row.get(0)).optional()?;
+    let Some(text) = text.flatten() else { return Ok(None) };
+    let mut points = text.split(' ').filter_map(|points| points.parse().ok());
+    let mut steps = || Some(Steps { best: points.next()?, second: points.next()? });
+    Ok(steps().and_then(|fit| Some(Grid { fit, engagement: steps()? })))
 }
 
 fn write_duplicate(connection: &Connection, pair: &PendingDuplicate) -> rusqlite::Result<()> {

@@ -101,6 +101,7 @@ impl Listing {
         }
         if by_bytes || self.orphans.len() > rows_max || self.duplicates.len() > rows_max {
             self.write_small()?;
+            self.keep_grids();
             self.forget_small();
         }
         if by_bytes {

@@ -73,6 +73,8 @@ pub struct LeadRow {
     pub stage: Option<String>,
     /// Cold, warm or hot.
     pub temperature: Option<String>,
+    /// What fit and engagement say together, `A1` to `C3`; `None` where the policy has no grid.
+    pub grade: Option<String>,
     /// The sum of its score ledger.
     pub score: ScoreRow,
     /// The sum of the sales that count, in the currency of the first of them.

@@ -58,7 +58,7 @@ pub(crate) struct State {
     pub(crate) leads: u64,
 }
 
-/// Where the model of a data folder lives: `projections/listing-v4.sqlite`.
+/// Where the model of a data folder lives: `projections/listing-v5.sqlite`.
 pub(crate) fn path_in(data: &Path) -> PathBuf {
     path_of(data, MODEL_VERSION)
 }

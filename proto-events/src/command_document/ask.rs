@@ -9,7 +9,7 @@ const VISITOR: &str = "a visitor id such as V42";
 const INTERACTION: &str = "an interaction id such as I1042";
 
 /// The words of all commands.
-pub const COMMANDS: [&str; 17] = [
+pub const COMMANDS: [&str; 18] = [
     "open_lead",
     "close_lead",
     "convert_lead",
@@ -21,6 +21,7 @@ pub const COMMANDS: [&str; 17] = [
     "set_attributes",
     "adopt_orphan",
     "move_interaction",
+    "discredit_interaction",
     "merge_visitors",
     "unmerge_visitor",
     "settle_duplicate",
@@ -88,6 +89,10 @@ fn about_others(command: &str, fields: &mut Fields<'_>) -> Option<Ask> {
         "move_interaction" => Ask::MoveInteraction {
             interaction_id: fields.required_id("interaction_id", INTERACTION),
             to_lead_id: fields.required_id("to_lead_id", LEAD),
+        },
+        "discredit_interaction" => Ask::DiscreditInteraction {
+            interaction_id: fields.required_id("interaction_id", INTERACTION),
+            note: fields.prose("note", NOTE_CHARACTERS_MAX),
         },
         "merge_visitors" => Ask::MergeVisitors {
             visitor_id: fields.required_id("visitor_id", VISITOR),

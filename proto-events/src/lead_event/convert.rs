@@ -171,6 +171,13 @@ impl From<&Event> for LeadEvent {
                 let (rules, interactions) = recounted(counted);
                 Self::InteractionsRecounted { lead_id: shown(lead), rules, interactions }
             }
+            Event::InteractionDiscredited { lead, interaction, at, because } => Self::InteractionDiscredited {
+                lead_id: shown(lead),
+                interaction_id: shown(interaction),
+                at: rfc3339(*at),
+                because: because.code(),
+                bot_rule: because.bot_rule().map(shown),
+            },
             Event::ScoreChanged { lead, at, because, rows, score } => Self::ScoreChanged {
                 lead_id: shown(lead),
                 at: rfc3339(*at),

@@ -110,12 +110,12 @@ fn about_interaction(section: &mut Section<'_>, found: &mut Condition) {
 }
 
 /// E-mail addresses are compared in lower case.
-fn lower(names: Vec<Name>) -> Vec<Name> {
+pub(super) fn lower(names: Vec<Name>) -> Vec<Name> {
     names.into_iter().map(|name| Name::from(name.to_lowercase())).collect()
 }
 
 /// One text, or a list of them.
-fn values(section: &mut Section<'_>, key: &'static str) -> Vec<Name> {
+pub(super) fn values(section: &mut Section<'_>, key: &'static str) -> Vec<Name> {
     let values = section.text_or_texts(key);
     if values.len() > VALUES_MAX {
         section.fault(key, "too_many", &format!("has {} entries; {VALUES_MAX} are allowed", values.len()));

@@ -1,6 +1,7 @@
 //! `[scoring]`: what gives points.
 
 use lead_domain::Period;
+use lead_domain::policy::grid::{Grid, Steps};
 use lead_domain::policy::scoring::{RuleLimit, ScoreGroup, Scoring, ScoringRule};
 use lead_domain::score::{Bounds, Decay, ScoreKind};
 
@@ -26,6 +27,7 @@ pub(super) fn scoring(root: &mut Section<'_>) -> Scoring {
         scoring.total = bounds(section, "total_cap", "total_floor");
         scoring.groups = section.sections("group", group);
         scoring.rules = section.sections("rule", rule);
+        scoring.grid = section.section("grid", grid).flatten();
         check_unique(section, "group", scoring.groups.iter().map(|group| &group.name));
         check_unique(section, "rule", scoring.rules.iter().map(|rule| &rule.name));
         check_groups(section, &scoring);
@@ -56,6 +58,34 @@ fn bounds(section: &mut Section<'_>, cap: &'static str, floor: &'static str) -> 
         cap: section.integer(cap, 1, CAP_MAX).and_then(points),
         floor: section.integer(floor, -CAP_MAX, 0).and_then(points),
     }
+}
+
+fn grid(section: &mut Section<'_>) -> Option<Grid> {
+    for part in ["fit", "engagement"] {
+        if !section.has(part) {
+            section.fault(
+                part,
+                "missing",
+                "is missing: a grid has fit = { A = …, B = … } and engagement = { 1 = …, 2 = … }",
+            );
+        }
+    }
+    let fit = section.section("fit", |section| steps(section, "A", "B")).flatten();
+    let engagement = section.section("engagement", |section| steps(section, "1", "2")).flatten();
+    Some(Grid { fit: fit?, engagement: engagement? })
+}
+
+/// The points from which on the best step and the second one are reached.
+fn steps(section: &mut Section<'_>, best_key: &'static str, second_key: &'static str) -> Option<Steps> {
+    let best = section.required_integer(best_key, 1, CAP_MAX);
+    let second = section.required_integer(second_key, 1, CAP_MAX);
+    let (best, second) = (best?, second?);
+    if best <= second {
+        let swapped = if best < second { "; are the two swapped?" } else { "" };
+        let message = format!("must be more than {second_key}, which is {second}{swapped}");
+        section.fault(best_key, "out_of_range", &message);
+    }
+    Some(Steps { best: i32::try_from(best).ok()?, second: i32::try_from(second).ok()? })
 }
 
 fn group(section: &mut Section<'_>) -> ScoreGroup {

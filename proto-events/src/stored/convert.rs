@@ -120,6 +120,7 @@ fn visitor_event(event: &Event) -> Option<EventV1> {
         | Event::ScoreChanged { .. }
         | Event::TemperatureChanged { .. }
         | Event::StageEntered { .. }
+        | Event::InteractionDiscredited { .. }
         | Event::ConsentChanged { .. }
         | Event::NurtureStarted { .. }
         | Event::NurtureStepDue { .. }
@@ -219,6 +220,7 @@ fn lead_event(event: &Event) -> EventV1 {
         | Event::ScoreChanged { .. }
         | Event::TemperatureChanged { .. }
         | Event::StageEntered { .. }
+        | Event::InteractionDiscredited { .. }
         | Event::ConsentChanged { .. }
         | Event::NurtureStarted { .. }
         | Event::NurtureStepDue { .. }
@@ -326,11 +328,11 @@ impl From<EventV1> for Event {
     }
 }
 
-fn stored_recorded(recorded: RecordedInteraction) -> RecordedV1 {
+pub(super) fn stored_recorded(recorded: RecordedInteraction) -> RecordedV1 {
     (recorded.id.0, recorded.occurred_at.as_millis(), recorded.visitor.0)
 }
 
-fn recorded((id, occurred_at, visitor): RecordedV1) -> RecordedInteraction {
+pub(super) fn recorded((id, occurred_at, visitor): RecordedV1) -> RecordedInteraction {
     RecordedInteraction { id: InteractionId(id), occurred_at: time(occurred_at), visitor: VisitorId(visitor) }
 }
 
@@ -365,6 +367,7 @@ impl From<&Command> for AskV1 {
                 stored_lead(*to),
                 stored_span(*remaining),
             ),
+            Command::DiscreditInteraction { .. } => unreachable!("version 5 takes it"),
             Command::MergeVisitors { one, other } => Self::MergeVisitors(one.0, other.0),
             Command::UnmergeVisitor { visitor, afterwards } => {
                 Self::UnmergeVisitor(visitor.0, *afterwards == AfterUnmerge::KeepApart)

@@ -14,7 +14,7 @@ use std::ops::ControlFlow;
 use event_log::{EventLog, LogPosition};
 use lead_domain::event::AttachReason;
 use lead_domain::policy::Fault;
-use lead_domain::{Event, InteractionId, Lead, LeadId, Policy, Temperature, TenantId, Time, VisitorId};
+use lead_domain::{Command, Event, InteractionId, Lead, LeadId, Policy, Temperature, TenantId, Time, VisitorId};
 use proto_events::policy_document::{self, PolicyDocument};
 use proto_events::stored::InputFacts;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -283,7 +283,8 @@ impl Trying {
                 self.latest = self.latest.max(Some(at));
                 self.other.take_interaction(policy, record, self.last_visitor);
             }
-            InputFacts::Command(command) => self.other.take_command(policy, record, command),
+            InputFacts::Command(command) => self.other.take_command(policy, record, Command::from(&command.ask)),
+            InputFacts::Discredit(discredit) => self.other.take_command(policy, record, Command::from(discredit)),
             InputFacts::Tick | InputFacts::Deadline => {
                 self.clock = self.clock.max(Some(at));
                 self.other.fire(policy, tenant, at);

@@ -71,6 +71,9 @@ impl World {
             InputFacts::Command(command) => {
                 Input::Command { at, command: Command::from(&command.ask), expected_version: command.expected_version }
             }
+            InputFacts::Discredit(discredit) => {
+                Input::Command { at, command: Command::from(discredit), expected_version: discredit.expected_version }
+            }
             InputFacts::Deadline => Input::Deadline { visitor: VisitorId(record.header.visitor), at },
             InputFacts::Policy(_)
             | InputFacts::Tick

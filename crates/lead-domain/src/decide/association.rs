@@ -21,6 +21,7 @@ impl Desk<'_> {
     /// Puts the interaction into a lead of the visitor, an existing or a new one, or leaves it an orphan.
     pub(super) fn associate(&mut self, visitor: VisitorId, id: InteractionId, interaction: &Interaction<'_>) {
         let policy = self.policy;
+        let before = self.touched_before(visitor, interaction.occurred_at);
         let Some(point) = policy.entry_point(interaction.skill, interaction.channel) else {
             self.orphan(id, OrphanReason::UnknownEntryPoint);
             return;
@@ -29,10 +30,15 @@ impl Desk<'_> {
             Choice::Attach { lead, because, candidates } => {
                 self.attach(lead, id, interaction.occurred_at, because, candidates);
                 self.learn_customer(lead, interaction.identifiers.customer_id);
-                self.score(lead, id, interaction);
+                self.score(lead, id, interaction, before);
                 self.convert_by(lead, id, interaction);
             }
-            Choice::Nobody => self.open_for(visitor, point, id, interaction),
+            Choice::Nobody => {
+                if let Some(lead) = self.open_for(visitor, point, id, interaction) {
+                    self.score(lead, id, interaction, before);
+                    self.convert_by(lead, id, interaction);
+                }
+            }
         }
     }
 
@@ -40,22 +46,33 @@ impl Desk<'_> {
         self.state(Event::InteractionOrphaned { interaction, reason });
     }
 
-    /// Opens a lead of the entry point's default type for the interaction.
-    fn open_for(&mut self, visitor: VisitorId, point: &EntryPoint, id: InteractionId, interaction: &Interaction<'_>) {
+    /// Opens a lead of the entry point's default type for the interaction; `None` where it has to stay an orphan.
+    fn open_for(
+        &mut self,
+        visitor: VisitorId,
+        point: &EntryPoint,
+        id: InteractionId,
+        interaction: &Interaction<'_>,
+    ) -> Option<LeadId> {
         let policy = self.policy;
-        let Some(name) = &point.default_lead_type else {
-            return self.orphan(id, OrphanReason::NoDefaultLeadType);
-        };
-        let Some(lead_type) = policy.lead_type(name).filter(|lead_type| lead_type.active) else {
-            return self.orphan(id, OrphanReason::InactiveLeadType);
-        };
         let at = interaction.occurred_at;
-        let Some(lead) = self.open_lead(visitor, lead_type, at, interaction.identifiers.customer_id) else {
-            return self.orphan(id, OrphanReason::TooManyLeads);
+        let opened = match point.default_lead_type.as_ref().map(|name| policy.lead_type(name)) {
+            None => Err(OrphanReason::NoDefaultLeadType),
+            Some(Some(lead_type)) if lead_type.active => self
+                .open_lead(visitor, lead_type, at, interaction.identifiers.customer_id)
+                .ok_or(OrphanReason::TooManyLeads),
+            Some(_) => Err(OrphanReason::InactiveLeadType),
         };
-        self.attach(lead, id, at, AttachReason::Opened, Candidates::new());
-        self.score(lead, id, interaction);
-        self.convert_by(lead, id, interaction);
+        match opened {
+            Ok(lead) => {
+                self.attach(lead, id, at, AttachReason::Opened, Candidates::new());
+                Some(lead)
+            }
+            Err(reason) => {
+                self.orphan(id, reason);
+                None
+            }
+        }
     }
 
     /// Opens a lead; `None` when the visitor has as many as one may have.

@@ -42,18 +42,21 @@ impl Desk<'_> {
             Command::MoveInteraction { interaction, recorded_in, to, remaining } => {
                 self.move_interaction(*interaction, *recorded_in, *to, *remaining)
             }
+            Command::DiscreditInteraction { interaction, recorded_in } => {
+                self.discredit_by_hand(*interaction, *recorded_in, at)
+            }
             Command::MergeVisitors { one, other } => self.merge_by_hand(*one, *other),
             Command::UnmergeVisitor { visitor, afterwards } => self.unmerge(*visitor, *afterwards),
             Command::SettleDuplicate { one, other } => self.settle(*one, *other),
         }
     }
 
-    fn book_of(&self, visitor: VisitorId) -> Result<&Book, Refusal> {
+    pub(super) fn book_of(&self, visitor: VisitorId) -> Result<&Book, Refusal> {
         let book = self.shelf.book(visitor).filter(|book| book.tenant == self.tenant);
         book.ok_or(Refusal::UnknownVisitor { visitor })
     }
 
-    fn find(&self, lead: LeadId) -> Result<&Lead, Refusal> {
+    pub(super) fn find(&self, lead: LeadId) -> Result<&Lead, Refusal> {
         let book = self.shelf.book(lead.visitor).filter(|book| book.tenant == self.tenant);
         book.and_then(|book| book.lead(lead)).ok_or(Refusal::UnknownLead { lead })
     }
@@ -79,7 +82,7 @@ impl Desk<'_> {
     }
 
     /// Closes what timed out for the lead's visitor, and returns who that is.
-    fn settle_time(&mut self, visitor: VisitorId, at: Time) -> VisitorId {
+    pub(super) fn settle_time(&mut self, visitor: VisitorId, at: Time) -> VisitorId {
         let survivor = self.shelf.survivor(visitor);
         self.close_timed_out(survivor, at);
         survivor
@@ -327,6 +330,7 @@ const fn command_lead(command: &Command) -> Option<LeadId> {
         Command::OpenLead { .. }
         | Command::AdoptOrphan { .. }
         | Command::MoveInteraction { .. }
+        | Command::DiscreditInteraction { .. }
         | Command::MergeVisitors { .. }
         | Command::UnmergeVisitor { .. }
         | Command::SettleDuplicate { .. } => None,

@@ -5,7 +5,7 @@
 use super::Desk;
 use crate::book::{Book, CloseCause};
 use crate::command::Input;
-use crate::event::{AfterUnmerge, Event, ScoreReason};
+use crate::event::{AfterUnmerge, DiscreditReason, Event, ScoreReason};
 use crate::ids::{TenantId, VisitorId};
 use crate::policy::Policy;
 use crate::shelf::Shelf;
@@ -109,6 +109,14 @@ impl Desk<'_> {
             | Event::ScoreChanged { .. }
             | Event::TemperatureChanged { .. }
             | Event::StageEntered { .. } => {}
+            // What a policy's rules take for bots is decided anew; what an operator said stays.
+            Event::InteractionDiscredited { because: DiscreditReason::BotRule(_), .. } => {}
+            Event::InteractionDiscredited { lead, interaction, at, because } => {
+                if !self.is_discredited(*lead, *interaction) {
+                    self.lapse(record.visitor, record.at);
+                    self.discredit(*lead, *interaction, *at, because.clone());
+                }
+            }
             Event::LeadClosed { cause: CloseCause::Inactivity, at, .. } => {
                 self.lapse(record.visitor, at.before(crate::Period::from_millis(1)));
                 self.shelf.evolve(self.tenant, event);
@@ -118,12 +126,13 @@ impl Desk<'_> {
                 self.advance(*lead, *at, None);
             }
             Event::InteractionAttached { lead, interaction, .. } => {
+                let before = self.touched_before(record.visitor, record.at);
                 self.shelf.evolve(self.tenant, event);
                 if let Some(Input::Interaction(id, taken)) = record.interaction
                     && id == interaction
                 {
                     self.note_repeated_order(record.events);
-                    self.score(*lead, *id, taken);
+                    self.score(*lead, *id, taken, before);
                 }
             }
             Event::InteractionMoved { interaction, occurred_at, from, to, .. } => {

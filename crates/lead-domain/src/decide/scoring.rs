@@ -13,8 +13,19 @@ use crate::score::{Ledger, ROWS_MAX, ScoreRow};
 use crate::time::{Period, Time};
 
 impl Desk<'_> {
-    /// Scores an interaction that the lead has taken, and lets the lead advance in the funnel.
-    pub(super) fn score(&mut self, lead: LeadId, id: InteractionId, interaction: &Interaction<'_>) {
+    /// Scores an interaction that the lead has taken, and lets the lead advance in the funnel; unless it is a bot's.
+    ///
+    /// `before` is when the visitor's interaction before it happened, where rules ask.
+    pub(super) fn score(
+        &mut self,
+        lead: LeadId,
+        id: InteractionId,
+        interaction: &Interaction<'_>,
+        before: Option<Time>,
+    ) {
+        if self.is_discredited(lead, id) || self.is_of_bot(lead, id, interaction, before) {
+            return;
+        }
         let policy = self.policy;
         let places = policy.scoring.rules_for(interaction.action);
         if !places.is_empty() {

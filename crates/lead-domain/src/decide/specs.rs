@@ -1,6 +1,7 @@
 //! Given, when, then: what follows from what. One policy and one notation for all specs; the specs stand by subject.
 
 mod association;
+mod bots;
 mod commands;
 mod identity;
 mod late;

@@ -6,6 +6,7 @@
 use crate::Name;
 use crate::identifier::IdentifierKind;
 use crate::interaction::{Interaction, Scalar};
+use crate::policy::network::Network;
 use crate::score::{Temperature, text_hash};
 use crate::time::Period;
 
@@ -114,6 +115,10 @@ pub enum SealedTest {
     EmailDomainNotIn(Vec<Name>),
     /// The path of the page's address begins with one of these.
     PagePrefix(Vec<Name>),
+    /// There is a user agent, and one of these stands in it, in whatever case; they are in lower case.
+    AgentContains(Vec<Name>),
+    /// There is an internet address, and it is one of these networks.
+    AddressIn(Vec<Network>),
     /// Not a test but a keyed hash of the page's address, which limits count by.
     PageKey,
 }
@@ -122,16 +127,22 @@ impl SealedTest {
     /// The name of the attribute that holds the answer: follows from the question alone.
     #[must_use]
     pub fn attribute(&self) -> Name {
-        let (word, values) = match self {
-            Self::EmailDomainIn(values) => ("email_domain_in", values.as_slice()),
-            Self::EmailDomainNotIn(values) => ("email_domain_not_in", values.as_slice()),
-            Self::PagePrefix(values) => ("page_prefix", values.as_slice()),
-            Self::PageKey => ("page_key", [].as_slice()),
-        };
+        // The name of this one was given before it had a key.
+        let word = if *self == Self::PageKey { "page_key" } else { self.key() };
         let mut text = word.to_owned();
-        for value in values {
-            text.push('\n');
-            text.push_str(value);
+        match self {
+            Self::EmailDomainIn(values)
+            | Self::EmailDomainNotIn(values)
+            | Self::PagePrefix(values)
+            | Self::AgentContains(values) => values.iter().for_each(|value| {
+                text.push('\n');
+                text.push_str(value);
+            }),
+            Self::AddressIn(networks) => networks.iter().for_each(|network| {
+                text.push('\n');
+                text.push_str(&network.to_string());
+            }),
+            Self::PageKey => {}
         }
         Name::from(format!("{SEALED_MARK}{:016x}", text_hash(&text)))
     }
@@ -143,6 +154,8 @@ impl SealedTest {
             Self::EmailDomainIn(_) => "email_domain_in",
             Self::EmailDomainNotIn(_) => "email_domain_not_in",
             Self::PagePrefix(_) => "page_prefix",
+            Self::AgentContains(_) => "agent_contains",
+            Self::AddressIn(_) => "address_in",
             Self::PageKey => "page.url",
         }
     }

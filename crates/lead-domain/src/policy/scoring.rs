@@ -8,7 +8,9 @@ use smallvec::SmallVec;
 
 use crate::Name;
 use crate::interaction::{Interaction, Scalar};
+use crate::policy::bots::BotRule;
 use crate::policy::condition::{Condition, Missed, SealedTest};
+use crate::policy::grid::{Grade, Grid};
 use crate::score::{Bounds, Counted, Decay, Score, ScoreKind, ScoreRow, Temperature, shares, sum, text_hash};
 use crate::time::{Period, Time};
 
@@ -25,6 +27,10 @@ pub struct Scoring {
     pub temperature: Option<Thresholds>,
     /// The funnel's stages, in order.
     pub stages: Vec<FunnelStage>,
+    /// What a score says in two characters; `None` where leads have no grade.
+    pub grid: Option<Grid>,
+    /// Which interactions nobody should get points for, in the order of the document.
+    pub bot_rules: Vec<BotRule>,
     /// The rules by action; made by [`Scoring::compile`].
     index: RuleIndex,
 }
@@ -208,6 +214,12 @@ impl Scoring {
         sum(rows, &shares(rows, at, self.total, |group| self.bounds_of(group)))
     }
 
+    /// What a score says in two characters; `None` where the policy has no grid.
+    #[must_use]
+    pub fn grade(&self, score: &Score) -> Option<Grade> {
+        self.grid.map(|grid| grid.grade(score))
+    }
+
     /// How warm a lead of this score is, coming from a temperature.
     #[must_use]
     pub fn temperature(&self, from: Temperature, score: i32) -> Temperature {
@@ -232,7 +244,9 @@ impl Scoring {
     /// The questions about personal data that the rules ask, sorted and without repetition.
     #[must_use]
     pub fn sealed_tests(&self) -> Vec<SealedTest> {
-        let asked = self.conditions().flat_map(|when| &when.sealed).map(|sealed| sealed.test.clone());
+        let of_bots = self.bot_rules.iter().flat_map(|rule| &rule.sealed);
+        let asked = self.conditions().flat_map(|when| &when.sealed).chain(of_bots);
+        let asked = asked.map(|sealed| sealed.test.clone());
         let per_page = self.rules.iter().filter_map(|rule| rule.limit?.per).any(|per| per == LimitKey::PageUrl);
         let mut tests: Vec<SealedTest> = asked.chain(per_page.then_some(SealedTest::PageKey)).collect();
         tests.sort_unstable();

@@ -42,6 +42,7 @@ impl Shelf {
             | Event::AttributesSet { .. } => self.change_lead(event),
             Event::InteractionCounted { .. }
             | Event::InteractionsRecounted { .. }
+            | Event::InteractionDiscredited { .. }
             | Event::ScoreChanged { .. }
             | Event::TemperatureChanged { .. }
             | Event::StageEntered { .. } => self.change_score(event),
@@ -216,6 +217,7 @@ impl Shelf {
             | Event::ConversionWithdrawn { .. }
             | Event::InteractionCounted { .. }
             | Event::InteractionsRecounted { .. }
+            | Event::InteractionDiscredited { .. }
             | Event::ScoreChanged { .. }
             | Event::TemperatureChanged { .. }
             | Event::StageEntered { .. }

@@ -21,6 +21,8 @@ impl Shelf {
             }
         } else if let Event::InteractionsRecounted { counted, .. } = event {
             ledger.counted.clone_from(counted);
+        } else if let Event::InteractionDiscredited { interaction, .. } = event {
+            ledger.discredit(*interaction);
         } else if let Event::ScoreChanged { at, because, rows, score, .. } = event {
             if *because == ScoreReason::Rescored {
                 ledger.rows.clear();
@@ -33,17 +35,22 @@ impl Shelf {
         }
     }
 
-    /// A moved interaction takes its rows along. The sums follow with the next event.
+    /// A moved interaction takes its rows along, or that it was discredited. The sums follow with the next event.
     pub(super) fn move_points(&mut self, interaction: InteractionId, from: LeadId, to: LeadId) {
-        let taken = self.lead_mut(from).and_then(|lead| lead.ledger.as_mut()).map(|ledger| ledger.take(interaction));
-        let Some((rows, counted)) = taken.filter(|(rows, counted)| !rows.is_empty() || !counted.is_empty()) else {
+        let Some(ledger) = self.lead_mut(from).and_then(|lead| lead.ledger.as_mut()) else { return };
+        let discredited = ledger.take_discredit(interaction);
+        let (rows, counted) = ledger.take(interaction);
+        if rows.is_empty() && counted.is_empty() && !discredited {
             return;
-        };
+        }
         let Some(ledger) = self.lead_mut(to).map(|lead| lead.ledger_mut()) else { return };
         let (at, score) = (ledger.at, ledger.score.clone());
         ledger.enter(&rows, at, score);
         for counted in counted {
             ledger.count(counted);
+        }
+        if discredited || ledger.is_discredited(interaction) {
+            ledger.discredit(interaction);
         }
     }
 }

@@ -100,11 +100,12 @@ fn print(lead: &LeadRow) -> anyhow::Result<()> {
 /// Points with how warm they make a lead; nothing where there are none.
 fn score_of(lead: &LeadRow) -> String {
     let listing::ScoreRow { total, fit, engagement, .. } = lead.score;
+    let grade = lead.grade.as_ref().map(|grade| format!(", grade {grade}")).unwrap_or_default();
     if (total, fit, engagement) == (0, 0, 0) {
-        return String::new();
+        return grade.trim_start_matches(", ").to_owned();
     }
     let temperature = lead.temperature.clone().unwrap_or_default();
-    format!("{total} (fit {fit}, engagement {engagement}), {temperature}")
+    format!("{total} (fit {fit}, engagement {engagement}), {temperature}{grade}")
 }
 
 /// What is asked of a lead.

@@ -117,6 +117,7 @@ fn filters(args: &LeadsArgs) -> anyhow::Result<Vec<(String, String)>> {
         ("skill", &args.skill),
         ("channel", &args.channel),
         ("temperature", &args.temperature),
+        ("grade", &args.grade),
         ("stage", &args.stage),
         ("owner", &args.owner),
         ("close_cause", &args.close_cause),

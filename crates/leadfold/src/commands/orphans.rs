@@ -99,8 +99,13 @@ pub(crate) fn act(args: &OrphanArgs, settings: &Settings) -> anyhow::Result<()> 
     act::execute(Source::open(settings)?, Ask::AdoptOrphan { interaction_id: args.id, into }, shared, settings)
 }
 
-pub(crate) fn move_interaction(args: &InteractionArgs, settings: &Settings) -> anyhow::Result<()> {
-    let InteractionAct::Move { to, act: shared } = &args.act;
-    let ask = Ask::MoveInteraction { interaction_id: args.id, to_lead_id: *to };
+pub(crate) fn act_on_interaction(args: &InteractionArgs, settings: &Settings) -> anyhow::Result<()> {
+    let interaction_id = args.id;
+    let (ask, shared) = match &args.act {
+        InteractionAct::Move { to, act } => (Ask::MoveInteraction { interaction_id, to_lead_id: *to }, act),
+        InteractionAct::Discredit { note, act } => {
+            (Ask::DiscreditInteraction { interaction_id, note: note.clone() }, act)
+        }
+    };
     act::execute(Source::open(settings)?, ask, shared, settings)
 }

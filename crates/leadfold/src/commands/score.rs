@@ -73,13 +73,15 @@ fn list<'a>(object: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> {
 /// Prints a ledger for people.
 pub(super) fn print(ledger: &Value) -> anyhow::Result<()> {
     let lead: LeadId = text(ledger, "lead_id").parse().unwrap_or_default();
+    let grade = text(ledger, "grade");
     line(format_args!(
-        "{lead} has {} points at {}: fit {}, engagement {}; {}",
+        "{lead} has {} points at {}: fit {}, engagement {}; {}{}",
         number(ledger, "total"),
         time(ledger, "at"),
         number(ledger, "fit"),
         number(ledger, "engagement"),
         text(ledger, "temperature"),
+        if grade.is_empty() { String::new() } else { format!(", grade {grade}") },
     ))?;
     for (category, points) in ledger.get("by_category").and_then(Value::as_object).into_iter().flatten() {
         line(format_args!("for {category}: {points}"))?;
@@ -92,6 +94,15 @@ pub(super) fn print(ledger: &Value) -> anyhow::Result<()> {
         line("no rule gave points")?;
     } else {
         table(&["AT", "RULE", "GROUP", "POINTS", "NOW", "CUT BY", "LAPSES", "INTERACTION"], rows)?;
+    }
+    for taken in list(ledger, "taken_away") {
+        let (points, rule, id) = (number(taken, "points"), text(taken, "rule"), text(taken, "interaction_id"));
+        let by = match (text(taken, "operator"), text(taken, "bot_rule")) {
+            ("", "") => "an operator".to_owned(),
+            ("", rule) => format!("bot rule \"{rule}\""),
+            (operator, _) => operator.to_owned(),
+        };
+        line(format_args!("taken away by {by} at {}: {points} of \"{rule}\" for {id}", time(taken, "taken_at")))?;
     }
     if !text(ledger, "next_step_at").is_empty() {
         line(format_args!("points next lapse at {}", time(ledger, "next_step_at")))?;

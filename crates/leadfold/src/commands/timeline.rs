@@ -153,6 +153,13 @@ fn sentence(event: &Value) -> String {
         "interaction_moved" => {
             format!("{} moved from {} to {}", of("interaction_id"), of("from_lead_id"), of("to_lead_id"))
         }
+        "interaction_discredited" => {
+            let by = match of("bot_rule") {
+                "" => "by an operator".to_owned(),
+                rule => format!("by bot rule \"{rule}\""),
+            };
+            format!("points of {} taken away {by}", of("interaction_id"))
+        }
         "score_changed" => {
             let points = event.get("score").map_or(0, |score| score.get("total").and_then(Value::as_i64).unwrap_or(0));
             format!("score of {}: {points} ({})", of("lead_id"), of("because"))

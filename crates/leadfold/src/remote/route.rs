@@ -40,6 +40,9 @@ impl Route {
             Ask::MoveInteraction { interaction_id, .. } => {
                 post(format!("/v1/interactions/{interaction_id}/move"), "interaction_id")
             }
+            Ask::DiscreditInteraction { interaction_id, .. } => {
+                post(format!("/v1/interactions/{interaction_id}/discredit"), "interaction_id")
+            }
             Ask::MergeVisitors { visitor_id, .. } => visitor(visitor_id, "merge"),
             Ask::UnmergeVisitor { visitor_id, .. } => visitor(visitor_id, "unmerge"),
             Ask::SettleDuplicate { visitor_id, .. } => visitor(visitor_id, "settle"),

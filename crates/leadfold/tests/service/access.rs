@@ -70,6 +70,7 @@ fn routes() -> Vec<Route> {
         act("/v1/leads/{id}/assign", Kind::Owner),
         act("/v1/orphans/{id}/adopt", Kind::Orphan),
         act("/v1/interactions/{id}/move", Kind::Movement),
+        act("/v1/interactions/{id}/discredit", Kind::Attached),
         act("/v1/visitors/{id}/merge", Kind::Two),
         act("/v1/visitors/{id}/unmerge", Kind::Merged),
         act("/v1/visitors/{id}/settle", Kind::Suspects),

@@ -41,12 +41,17 @@ fn there_is(client: &Client) -> Value {
     };
     let (leads, orphans) = (ids("/v1/leads?limit=50", "id"), ids("/v1/orphans", "id"));
     let visitors = ids("/v1/leads?limit=50", "visitor_id");
+    let timeline = client.get(&format!("/v1/leads/{}/timeline", leads[0].as_str().unwrap())).ok(200);
+    let events = timeline["items"].as_array().unwrap().iter().flat_map(|record| record["events"].as_array().unwrap());
+    let attached = events.filter(|event| event["event"] == "interaction_attached");
+    let interactions: Vec<Value> =
+        attached.map(|event| event["interaction_id"].clone()).chain(orphans.iter().cloned()).collect();
     let quarantine: Vec<String> = ids("/v1/quarantine", "id").iter().map(ToString::to_string).collect();
     assert!(leads.len() > 40 && !orphans.is_empty() && !quarantine.is_empty());
     json!({
         "leads": leads, "lead_id": leads, "to_lead_id": leads,
         "visitors": visitors, "visitor_id": visitors, "other_visitor_id": ids("/v1/leads?sort=score", "visitor_id"),
-        "orphans": orphans, "interactions": orphans, "quarantine": quarantine,
+        "orphans": orphans, "interactions": interactions, "quarantine": quarantine,
         "lead_type": ["tablets", "shopping", "trade-in"], "reason": ["duplicate", "not_interested"],
     })
 }

@@ -131,6 +131,7 @@ fn said_of_visitor<'a>(event: &'a Event) -> Option<Said<'a>> {
         | Event::AttributesSet { .. }
         | Event::InteractionCounted { .. }
         | Event::InteractionsRecounted { .. }
+        | Event::InteractionDiscredited { .. }
         | Event::ScoreChanged { .. }
         | Event::TemperatureChanged { .. }
         | Event::StageEntered { .. }
@@ -145,6 +146,10 @@ fn said_of_visitor<'a>(event: &'a Event) -> Option<Said<'a>> {
 fn said_of_score<'a>(event: &'a Event) -> Option<Said<'a>> {
     if let Event::InteractionCounted { interaction, at, .. } = event {
         return Some(Said { interaction: Some(*interaction), at: Some(*at), ..Said::default() });
+    }
+    if let Event::InteractionDiscredited { interaction, at, because, .. } = event {
+        let (interaction, reason) = (Some(*interaction), Some(because.code()));
+        return Some(Said { interaction, at: Some(*at), reason, ..Said::default() });
     }
     if let Event::ScoreChanged { at, because, score, .. } = event {
         let (reason, score) = (Some(because.code()), Some(score.total));
@@ -243,6 +248,7 @@ fn said_of_lead<'a>(event: &'a Event) -> Said<'a> {
         | Event::DuplicateSettled { .. }
         | Event::InteractionCounted { .. }
         | Event::InteractionsRecounted { .. }
+        | Event::InteractionDiscredited { .. }
         | Event::ScoreChanged { .. }
         | Event::TemperatureChanged { .. }
         | Event::StageEntered { .. }

@@ -28,8 +28,10 @@ impl Listing {
         };
         let opened_for = self.visitor_mut(id.visitor)?;
         opened_for.leads_opened = opened_for.leads_opened.max(id.ordinal);
+        let grid = self.grid(setting.header.tenant)?;
         let lead = LeadState::opened(*id, setting.header.tenant, *visitor, lead_type.clone());
         let lead = self.leads.begin(key.cast_unsigned(), lead);
+        lead.grade = grid.map(|grid| grid.grade(&Score::default()));
         lead.begin(*at, *deadline);
         lead.customer_id = customer_id;
         lead.version = 1;
@@ -97,6 +99,7 @@ impl Listing {
     pub(super) fn change_lead(&mut self, setting: &Setting<'_>, event: &Event) -> Result<(), FoldError> {
         let Some(id) = event.leads().first().copied() else { return Ok(()) };
         let recorded_at = Time::from_millis(setting.header.occurred_at);
+        let grid = self.grid(setting.header.tenant)?;
         let lead = self.named(setting, id)?;
         let note = setting.personal.and_then(|personal| personal.note.as_ref());
         let before = lead.cause();
@@ -130,7 +133,8 @@ impl Listing {
                 }
             }
             Event::ScoreChanged { score, .. } => {
-                lead.score = (*score != Score::default()).then(|| Box::new(score.clone()))
+                lead.score = (*score != Score::default()).then(|| Box::new(score.clone()));
+                lead.grade = grid.map(|grid| grid.grade(score));
             }
             Event::TemperatureChanged { to, .. } => lead.temperature = *to,
             Event::StageEntered { stage, .. } => lead.stage = Some(stage.clone()),
@@ -148,6 +152,7 @@ impl Listing {
             | Event::InteractionMoved { .. }
             | Event::InteractionCounted { .. }
             | Event::InteractionsRecounted { .. }
+            | Event::InteractionDiscredited { .. }
             | Event::ConversionRepeated { .. }
             | Event::ConsentChanged { .. }
             | Event::NurtureStarted { .. }

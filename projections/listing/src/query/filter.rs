@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use lead_domain::policy::grid::Grade;
+
 use super::cursor::Fingerprint;
 use super::{QueryError, parse_time};
 
@@ -24,6 +26,8 @@ pub enum TextFilter {
     Skill,
     Channel,
     Temperature,
+    /// What fit and engagement say together, A1 to C3.
+    Grade,
     Stage,
     Owner,
     CloseCause,
@@ -71,13 +75,14 @@ pub struct Filters {
 }
 
 impl TextFilter {
-    const NAMES: [(&'static str, Self); 13] = [
+    const NAMES: [(&'static str, Self); 14] = [
         ("status", Self::Status),
         ("lead_type", Self::LeadType),
         ("group", Self::Group),
         ("skill", Self::Skill),
         ("channel", Self::Channel),
         ("temperature", Self::Temperature),
+        ("grade", Self::Grade),
         ("stage", Self::Stage),
         ("owner", Self::Owner),
         ("close_cause", Self::CloseCause),
@@ -98,6 +103,9 @@ impl TextFilter {
                 &["conversion", "operator", "inactivity", "merged", "erased"],
                 "conversion, operator, inactivity, merged or erased",
             ),
+            Self::Grade => Grade::of_code(&value.to_uppercase())
+                .map(|grade| grade.code().to_owned())
+                .ok_or("A1 to C3: a letter for fit and a digit for engagement"),
             Self::Email => Ok(value.to_lowercase()),
             Self::Phone => {
                 let digits: String = value.chars().filter(char::is_ascii_digit).collect();

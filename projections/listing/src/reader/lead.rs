@@ -11,7 +11,7 @@ use crate::state::lead_of;
 /// The columns are read in this order.
 const SELECT: &str = "SELECT l.id, l.visitor, l.customer_id, l.lead_type, l.close_cause, l.close_reason, l.opened_at, \
      l.closed_at, l.deadline, l.first_interaction_at, l.last_interaction_at, l.interactions, l.skill, l.channel, \
-     l.campaign, l.campaign_source, l.campaign_medium, l.stage, l.temperature, l.score, l.fit, l.engagement, \
+     l.campaign, l.campaign_source, l.campaign_medium, l.stage, l.temperature, l.grade, l.score, l.fit, l.engagement, \
      l.score_by_category, l.sale_value, l.sale_currency, l.rgus, l.conversions, l.owner, \
      v.name, v.email, v.phone, v.country, v.locale, l.device, l.last_product, l.attributes, l.notes, l.version, \
      l.changed_at \
@@ -48,6 +48,7 @@ fn read_row(row: &Row<'_>) -> Result<LeadRow, RowError> {
         campaign: read_campaign(columns)?,
         stage: columns.next()?,
         temperature: columns.next()?,
+        grade: columns.next()?,
         score: read_score(columns)?,
         sale_value: read_value(columns)?,
         rgus: columns.next()?,

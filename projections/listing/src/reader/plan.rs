@@ -113,6 +113,7 @@ const fn place_of(filter: TextFilter) -> Known {
         TextFilter::Skill => Known::Text(TextColumn::Skill),
         TextFilter::Channel => Known::Text(TextColumn::Channel),
         TextFilter::Temperature => Known::Text(TextColumn::Temperature),
+        TextFilter::Grade => Known::Text(TextColumn::Grade),
         TextFilter::Stage => Known::Text(TextColumn::Stage),
         TextFilter::Owner => Known::Text(TextColumn::Owner),
         TextFilter::CloseCause => Known::Text(TextColumn::CloseCause),

@@ -11,7 +11,7 @@ use crate::rows::RowError;
 /// Id, visitor and tenant; then numbers at the places of `SortKey` and texts at those of `TextColumn`.
 const SELECT: &str = "SELECT l.id, l.visitor, l.tenant, \
      l.last_interaction_at, l.score, l.opened_at, l.closed_at, l.sale_value, \
-     l.lead_type, l.skill, l.channel, l.campaign, l.close_cause, l.owner, l.stage, l.temperature FROM leads l";
+     l.lead_type, l.skill, l.channel, l.campaign, l.close_cause, l.owner, l.stage, l.temperature, l.grade FROM leads l";
 const NUMBERS_FROM: usize = 3;
 const TEXTS_FROM: usize = 8;
 

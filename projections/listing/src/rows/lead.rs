@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use event_log::LogPosition;
+use lead_domain::policy::grid::Grade;
 use lead_domain::{CloseCause, LeadId, Name, Score, Temperature, Time, VisitorId};
 use rusqlite::{Connection, OptionalExtension, Row, ToSql};
 
@@ -24,7 +25,7 @@ enum Written {
 }
 
 /// The columns that the fold writes, in the order of their parameters; the id is the parameter behind them.
-const COLUMNS: [(&str, Written); 38] = [
+const COLUMNS: [(&str, Written); 39] = [
     ("tenant", Written::Once),
     ("visitor", Written::Indexed),
     ("lead_type", Written::Always),
@@ -45,6 +46,7 @@ const COLUMNS: [(&str, Written); 38] = [
     ("owner", Written::Always),
     ("stage", Written::Always),
     ("temperature", Written::Always),
+    ("grade", Written::Always),
     ("score", Written::Always),
     ("fit", Written::Always),
     ("engagement", Written::Always),
@@ -101,7 +103,7 @@ pub(crate) fn write(connection: &Connection, lead: &LeadState, is_stored: bool) 
     let product = lead.last_product.as_ref().map(|dated| (closed(&product_row(&dated.value)), dated.at)).unzip();
     let score = lead.score.as_deref();
     let by_category = score.filter(|score| !score.by_category.is_empty()).and_then(categories_row);
-    let parameters: [&dyn ToSql; 38] = [
+    let parameters: [&dyn ToSql; 39] = [
         &lead.tenant,
         &lead.visitor.0.cast_signed(),
         &lead.lead_type.as_str(),
@@ -122,6 +124,7 @@ pub(crate) fn write(connection: &Connection, lead: &LeadState, is_stored: bool) 
         &lead.owner.as_deref(),
         &lead.stage.as_deref(),
         &lead.temperature.code(),
+        &lead.grade.map(Grade::code),
         &lead.total(),
         &score.map_or(0, |score| score.fit),
         &score.map_or(0, |score| score.engagement),
@@ -173,6 +176,8 @@ fn read_state(row: &Row<'_>) -> Result<LeadState, RowError> {
     lead.owner = columns.name()?;
     lead.stage = columns.name()?;
     lead.temperature = temperature_of(&columns.next::<String>()?)?;
+    lead.grade =
+        columns.next::<Option<String>>()?.map(|code| Grade::of_code(&code).ok_or(RowError::Damaged)).transpose()?;
     lead.score = read_score(columns)?;
     let (_, _): (Option<i64>, Option<String>) = (columns.next()?, columns.next()?);
     if let Some(json) = columns.next::<Option<String>>()? {

@@ -2,6 +2,7 @@
 
 use event_log::LogPosition;
 use lead_domain::policy::condition::SEALED_MARK;
+use lead_domain::policy::grid::Grade;
 use lead_domain::{CloseCause, Currency, LeadId, Money, Name, Score, Temperature, Time, VisitorId};
 use proto_events::stored::{Attribute, Campaign, Device, Product};
 use serde_json::Value as Json;
@@ -39,6 +40,8 @@ pub(crate) struct LeadState {
     pub(crate) owner: Option<Name>,
     pub(crate) stage: Option<Name>,
     pub(crate) temperature: Temperature,
+    /// As of its latest score; of none at its opening.
+    pub(crate) grade: Option<Grade>,
     /// `None` for no points at all.
     pub(crate) score: Option<Box<Score>>,
     pub(crate) sales: Sales,
@@ -120,6 +123,7 @@ impl LeadState {
             owner: None,
             stage: None,
             temperature: Temperature::default(),
+            grade: None,
             score: None,
             sales: Sales::default(),
             device: None,

@@ -1,7 +1,7 @@
-//! The tables and indexes of model version 4. A change of anything here is a new version.
+//! The tables and indexes of model version 5. A change of anything here is a new version.
 
 /// The version of the model; part of the file's name.
-pub(crate) const MODEL_VERSION: u32 = 4;
+pub(crate) const MODEL_VERSION: u32 = 5;
 
 /// The tables. Times are milliseconds since the epoch; `leads.id` is `visitor << 20 | ordinal`, orphans have the position
 /// of their record. Dated values stand as JSON beside their time: see the states that are stored here. `lead_counts` has an
@@ -17,7 +17,8 @@ CREATE TABLE state (
 CREATE TABLE tenants (
   id INTEGER PRIMARY KEY,
   name TEXT NOT NULL,
-  policy_version INTEGER NOT NULL
+  policy_version INTEGER NOT NULL,
+  grid TEXT
 ) STRICT;
 CREATE TABLE lead_types (
   tenant INTEGER NOT NULL,
@@ -46,6 +47,7 @@ CREATE TABLE leads (
   campaign_medium TEXT,
   stage TEXT,
   temperature TEXT,
+  grade TEXT,
   score INTEGER NOT NULL DEFAULT 0,
   fit INTEGER NOT NULL DEFAULT 0,
   engagement INTEGER NOT NULL DEFAULT 0,

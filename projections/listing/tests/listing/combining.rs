@@ -13,7 +13,7 @@ use crate::histories::random_world;
 use crate::paging::SORTS;
 use crate::world::{ACME, World, touch};
 
-const FILTERS: [(&str, &str); 44] = [
+const FILTERS: [(&str, &str); 46] = [
     ("status", "open"),
     ("status", "closed"),
     ("status", "open,closed"),
@@ -28,6 +28,8 @@ const FILTERS: [(&str, &str); 44] = [
     ("channel", "chat"),
     ("channel", "chat,web"),
     ("temperature", "hot"),
+    ("grade", "C3"),
+    ("grade", "A1,b2"),
     ("stage", "research"),
     ("owner", "olga"),
     ("close_cause", "inactivity"),
@@ -115,6 +117,7 @@ fn matches(Known { row, searched }: &Known, name: &str, value: &str) -> bool {
         "skill" => any(row.skill.as_deref()),
         "channel" => any(row.channel.as_deref()),
         "temperature" => any(row.temperature.as_deref()),
+        "grade" => any(row.grade.as_deref()),
         "stage" => any(row.stage.as_deref()),
         "owner" => any(row.owner.as_deref()),
         "close_cause" => any(row.close_cause.as_deref()),

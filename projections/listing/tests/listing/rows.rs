@@ -38,7 +38,7 @@ fn a_lead_looks_the_same_everywhere() {
         "opened_at": "1970-01-01T01:00:00Z", "closed_at": "1970-01-01T02:00:00Z", "deadline": "1970-01-03T02:00:00Z",
         "first_interaction_at": "1970-01-01T01:00:00Z", "last_interaction_at": "1970-01-01T02:00:00Z",
         "interactions": 2, "skill": null, "channel": "web",
-        "campaign": {"name": "spring", "source": null, "medium": null}, "stage": null, "temperature": "cold",
+        "campaign": {"name": "spring", "source": null, "medium": null}, "stage": null, "temperature": "cold", "grade": "C3",
         "score": {"total": 0, "fit": 0, "engagement": 0, "by_category": {}},
         "sale_value": {"amount": 12_900, "currency": "EUR"}, "rgus": 2, "conversions": 1, "owner": null,
         "contact": {"name": "Anna Schmidt", "email": "anna@example.com", "phone": "+4930123456", "country": null,

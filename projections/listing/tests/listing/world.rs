@@ -67,6 +67,10 @@ name = "chat"
 title = "Chat"
 default_lead_type = "tablets"
 also_allowed = ["broadband"]
+
+[scoring.grid]
+fit = { A = 20, B = 10 }
+engagement = { 1 = 50, 2 = 20 }
 "#;
 
 /// A log that grows by what is decided, and where it is followed.

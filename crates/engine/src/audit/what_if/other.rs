@@ -2,7 +2,6 @@
 
 use lead_domain::command::{Adoption, Command};
 use lead_domain::{Event, Input, InteractionId, LeadId, Policy, TenantId, Time, VisitorId};
-use proto_events::stored::StoredCommand;
 use rustc_hash::FxHashMap;
 
 use super::Side;
@@ -46,10 +45,10 @@ impl Other {
     }
 
     /// Carries out what an operator asked for, on the leads that correspond.
-    pub(super) fn take_command(&mut self, policy: &Policy, record: &Decoded, stored: &StoredCommand) {
+    pub(super) fn take_command(&mut self, policy: &Policy, record: &Decoded, command: Command) {
         self.events.clear();
         let at = Time::from_millis(record.header.occurred_at);
-        let done = self.carried_over(Command::from(&stored.ask)).is_some_and(|command| {
+        let done = self.carried_over(command).is_some_and(|command| {
             let input = Input::Command { at, command, expected_version: None };
             let tenant = TenantId(record.header.tenant);
             self.side.world.decide_input(policy, tenant, &input, &mut self.events).is_ok()
@@ -115,6 +114,13 @@ impl Other {
                 }
                 let recorded_in = self.elsewhere.get(&interaction.id).copied().unwrap_or(recorded_in);
                 Command::MoveInteraction { interaction, recorded_in, to: counterpart(to)?, remaining }
+            }
+            Command::DiscreditInteraction { interaction, recorded_in } => {
+                if self.side.orphans.contains(&interaction.id) {
+                    return None;
+                }
+                let recorded_in = self.elsewhere.get(&interaction.id).copied().or(recorded_in);
+                Command::DiscreditInteraction { interaction, recorded_in }
             }
             Command::OpenLead { .. }
             | Command::MergeVisitors { .. }

@@ -234,6 +234,64 @@ fn a_moved_interaction_takes_its_points_along() {
 }
 
 #[test]
+fn a_discredited_interaction_loses_its_points_and_never_gets_them_again() {
+    let mut often = rule("often", 6, "chat.started");
+    often.when.frequency =
+        Some(Frequency { at_least: Some(3), total_value_at_least: None, within: Period::from_hours(50) });
+    let decay = Some(Decay { every: Period::from_hours(10), percent: 50 });
+    let mut world = world(vec![ScoringRule { decay, ..rule("chat", 20, "chat.started") }, often]);
+    world.policy.scoring.temperature = Some(Thresholds { warm: 20, hot: 100, hysteresis: 0 });
+    world.at(hours(0), touch(device(70)).action("chat.started"));
+    world.at(hours(1), touch(device(70)).action("chat.started"));
+    let recorded = |id: u64, hour| crate::command::RecordedInteraction {
+        id: InteractionId(id),
+        occurred_at: hours(hour),
+        visitor: VisitorId(1),
+    };
+    let discredit =
+        |id, hour| Command::DiscreditInteraction { interaction: recorded(id, hour), recorded_in: Some(LEAD) };
+    let events = world.command(hours(12), discredit(1, 0)).expect("it is discredited");
+    assert_eq!(
+        names(&events),
+        ["ScoreChanged", "ScoreChanged", "InteractionDiscredited", "ScoreChanged", "TemperatureChanged"],
+        "what had lapsed by then comes first"
+    );
+    assert_eq!(changes(&events).last(), Some(&(hours(12), ScoreReason::Discredited, 10)));
+    let ledger = world.lead(LEAD).ledger.clone().expect("a ledger");
+    assert_eq!((ledger.rows.len(), ledger.counted.len()), (1, 1));
+    assert_eq!(ledger.discredited, [InteractionId(1)]);
+    let again = world.command(hours(13), discredit(1, 0));
+    assert_eq!(again, Err(Refusal::AlreadyDiscredited { interaction: InteractionId(1), lead: LEAD }));
+    let third = world.at(hours(13), touch(device(70)).action("chat.started"));
+    assert_eq!(changes(&third), [(hours(13), ScoreReason::Interaction, 30)], "it counts for no frequency any more");
+    let orphan = Command::DiscreditInteraction { interaction: recorded(9, 0), recorded_in: None };
+    let refused = world.command(hours(13), orphan);
+    assert_eq!(refused, Err(Refusal::InteractionOrphaned { interaction: InteractionId(9) }));
+    let elsewhere = Command::DiscreditInteraction { interaction: recorded(2, 1), recorded_in: Some(lead(1, 7)) };
+    assert_eq!(world.command(hours(13), elsewhere), Err(Refusal::UnknownLead { lead: lead(1, 7) }));
+}
+
+#[test]
+fn a_moved_interaction_is_discredited_where_it_is_and_stays_so_when_it_moves_on() {
+    let mut world = world(vec![rule("chat", 8, "chat.started")]);
+    world.at(hours(0), touch(device(70)).action("chat.started"));
+    world.at(hours(1), touch(device(70)).skill("contracts"));
+    let interaction =
+        crate::command::RecordedInteraction { id: InteractionId(1), occurred_at: hours(0), visitor: VisitorId(1) };
+    let other = lead(1, 2);
+    let moved = |to| Command::MoveInteraction { interaction, recorded_in: LEAD, to, remaining: None };
+    world.command(hours(2), moved(other)).expect("it moves");
+    let discredit = || Command::DiscreditInteraction { interaction, recorded_in: Some(LEAD) };
+    let events = world.command(hours(3), discredit()).expect("it is discredited");
+    assert_eq!(names(&events), ["InteractionDiscredited", "ScoreChanged"]);
+    assert_eq!((world.lead(LEAD).score, world.lead(other).score), (0, 0));
+    assert_eq!(names(&world.command(hours(4), moved(LEAD)).expect("it moves back")), ["InteractionMoved"]);
+    let again = world.command(hours(5), discredit());
+    assert_eq!(again, Err(Refusal::AlreadyDiscredited { interaction: InteractionId(1), lead: LEAD }));
+    assert!(world.lead(other).ledger.as_ref().is_some_and(|ledger| ledger.discredited.is_empty()));
+}
+
+#[test]
 fn conditions_compare_fields_and_answers_about_sealed_data() {
     let mut german = rule("german", 3, "form.submitted");
     german.when.fields = vec![FieldTest { field: Field::Country, values: vec!["DE".into(), "AT".into()] }];

@@ -36,6 +36,7 @@ impl Entry {
                 | kind::KEYED_COMMAND
                 | kind::KEYED_POLICY
                 | kind::KEYED_RELEASE
+                | kind::DISCREDIT
         )
     }
 }

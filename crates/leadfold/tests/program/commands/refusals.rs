@@ -29,6 +29,8 @@ pub(crate) const REFUSALS: &[(&[&str], &str)] = &[
     (&["interaction", "I5", "move", "--to", "V1-1"], "interaction I5 is in lead V1-1 already"),
     (&["interaction", "I5", "move", "--to", "V4-1"], "lead V4-1 belongs to another visitor; merge the visitors first"),
     (&["interaction", "I3", "move", "--to", "V1-1"], "there is no interaction I3"),
+    (&["interaction", "I3", "discredit"], "interaction I3 is an orphan and has brought no points"),
+    (&["interaction", "I999", "discredit"], "there is no interaction I999"),
     (&["visitor", "V9"], "there is no visitor V9"),
     (&["visitor", "V9", "--timeline"], "there is no visitor V9"),
     (&["visitor", "V1", "merge", "V9"], "there is no visitor V9"),

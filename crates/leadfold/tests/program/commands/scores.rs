@@ -1,7 +1,8 @@
 //! Score ledgers: what is shown is the sum of its rows, at any time and wherever it is shown.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::support::event::{Event, hour, lines};
 use crate::support::{Folder, shop_policy, workspace};
 
 /// The made-up shop with its traffic.
@@ -125,4 +126,143 @@ fn a_policy_that_scores_open_leads_anew_leaves_the_scores_of_one_from_the_start(
     assert_eq!(shown, adopted["rescored"]);
     assert_eq!(live.json(["replay"])[0]["difference"], serde_json::Value::Null);
     assert_eq!(live.run(["verify"]).code, Some(0));
+}
+
+#[test]
+fn points_that_were_taken_away_stay_as_history() {
+    let folder = shop();
+    let lead = folder.json(["leads", "--sort=-score", "--status", "open", "--limit", "1"]).pop().unwrap();
+    let id = lead["id"].as_str().unwrap();
+    let before = folder.json(["lead", id, "--score"]).pop().unwrap();
+    let row = before["rows"].as_array().unwrap().iter().find(|row| row["points_now"].as_i64() > Some(0)).unwrap();
+    let (interaction, rule) = (row["interaction_id"].as_str().unwrap(), row["rule"].as_str().unwrap());
+    let args = ["interaction", interaction, "discredit", "--note", "our own monitoring", "--operator", "olga"];
+    let answer = folder.json_one(args);
+    let words: Vec<&str> =
+        answer["events"].as_array().unwrap().iter().map(|event| event["event"].as_str().unwrap()).collect();
+    assert!(words.starts_with(&["interaction_discredited", "score_changed"]), "{words:?}");
+    let again = folder.run(["interaction", interaction, "discredit"]);
+    assert_eq!(again.failed(1), format!("error: interaction {interaction} of lead {id} is discredited already"));
+
+    let after = folder.json(["lead", id, "--score", "--why", rule]).pop().unwrap();
+    assert_eq!(after["total"], sum(&after, "points_now"));
+    let has = |row: &Value| row["interaction_id"] == interaction;
+    assert!(!after["rows"].as_array().unwrap().iter().any(has));
+    let taken = after["taken_away"].as_array().unwrap();
+    assert!(taken.iter().all(has) && taken.iter().any(|row| row["rule"] == rule));
+    assert_eq!((&taken[0]["because"], &taken[0]["operator"]), (&"operator".into(), &"olga".into()));
+    let told = after["why"]["interactions"].as_array().unwrap().iter().find(|told| has(told)).unwrap();
+    assert_eq!(told["verdict"], "discredited");
+    assert_eq!(folder.json(["lead", id])[0]["score"]["total"], after["total"], "the listing has it too");
+    let early = folder.json(["lead", id, "--score", "--as-of", before["at"].as_str().unwrap()]).pop().unwrap();
+    let rows = |ledger: &Value| ledger["rows"].as_array().unwrap().len();
+    assert!(early["taken_away"] == after["taken_away"] || rows(&early) == rows(&before));
+    let newest = &folder.json(["lead", id, "--timeline"])[0];
+    assert_eq!(
+        (&newest["input"]["operator"], &newest["input"]["note"]),
+        (&"olga".into(), &"our own monitoring".into())
+    );
+
+    // The same rules, from the start, come to the same.
+    let tried = folder.json(["policy", "try", shop_policy().to_str().unwrap(), "--lead", id]).pop().unwrap();
+    assert_eq!((&tried["total"], rows(&tried)), (&after["total"], rows(&after)));
+    assert_eq!(tried["taken_away"].as_array().unwrap().len(), taken.len());
+    folder.done(["replay"]);
+    folder.done(["verify"]);
+}
+
+const BOT_RULES: &str = r#"
+[[bot_rule]]
+name = "says so itself"
+agent_contains = ["crawler"]
+[[bot_rule]]
+name = "monitoring"
+address_in = ["203.0.113.0/24"]
+[[bot_rule]]
+name = "far too much"
+at_least = 5
+within = "1m"
+"#;
+
+#[test]
+fn bots_bring_no_points_and_their_interactions_stay() {
+    let scratch = Folder::empty();
+    let plain = std::fs::read_to_string(shop_policy()).unwrap();
+    let policy = scratch.write("bots.toml", format!("{plain}{BOT_RULES}"));
+    let policy = policy.to_str().unwrap();
+    let chat =
+        |id: &str, time: &str, device: &str| Event::new(id, time, "web", "chat.started").with("visitor_id", device);
+    let many = (0..6).map(|second| chat(&format!("many-{second}"), &format!("2026-01-01T01:00:0{second}Z"), "fourth"));
+    let events = [
+        chat("agent", &hour(1), "first")
+            .with("device", json!({ "user_agent": "Example-Crawler/1.0 (+https://x.example)" })),
+        chat("address", &hour(1), "second").with("attributes", json!({ "ip": "203.0.113.9" })),
+        chat("person", &hour(1), "third").with("attributes", json!({ "ip": "203.0.114.9" })),
+    ];
+    let events = lines(events.into_iter().chain(many));
+    let imported = |policy: &str| {
+        let folder = Folder::with_policy(policy);
+        folder.write("events.ndjson", &events);
+        folder.import("events.ndjson");
+        folder
+    };
+    let (live, lax) = (imported(policy), imported(shop_policy().to_str().unwrap()));
+    let leads = ["V1-1", "V2-1", "V3-1", "V4-1"];
+    let totals = |folder: &Folder| leads.map(|id| folder.json(["lead", id])[0]["score"]["total"].as_i64().unwrap());
+    let [_, _, person, _] = totals(&lax);
+    assert!(person > 0 && totals(&lax).iter().all(|total| *total >= person), "{:?}", totals(&lax));
+    assert_eq!(totals(&live), [0, 0, person, 0]);
+    assert_eq!(live.json(["lead", "V4-1"])[0]["interactions"], 6);
+    let of_rule = |id: &str| {
+        let told = live.json(["lead", id, "--timeline"]);
+        let events: Vec<Value> = told.iter().flat_map(|record| record["events"].as_array().unwrap().clone()).collect();
+        let rules = events.iter().filter(|event| event["event"] == "interaction_discredited");
+        rules.map(|event| event["bot_rule"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!((of_rule("V1-1"), of_rule("V2-1")), (vec!["says so itself".to_owned()], vec!["monitoring".to_owned()]));
+    assert_eq!((of_rule("V3-1").len(), of_rule("V4-1").len()), (0, 6));
+    assert!(!live.done(["lead", "V1-1", "--timeline"]).contains("Crawler"));
+    // A draft takes what it would have taken from the start, also the address, which the log has sealed.
+    for (id, total) in leads.into_iter().zip(totals(&live)) {
+        let tried = lax.json(["policy", "try", policy, "--lead", id]).pop().unwrap();
+        assert_eq!(tried["total"], total, "{id}");
+    }
+    live.done(["replay"]);
+    live.done(["verify"]);
+}
+
+#[test]
+fn grades_say_what_fit_and_engagement_say_together() {
+    let scratch = Folder::empty();
+    let plain = std::fs::read_to_string(shop_policy()).unwrap();
+    let grid = "[scoring]\ngrid = { fit = { A = 8, B = 4 }, engagement = { 1 = 40, 2 = 10 } }\n";
+    assert_eq!(plain.matches("[scoring]\n").count(), 1);
+    let policy = scratch.write("grid.toml", plain.replace("[scoring]\n", grid));
+    let folder = shop_under(policy.to_str().unwrap());
+    let place = |score: &Value| {
+        let (fit, engagement) = (score["fit"].as_i64().unwrap(), score["engagement"].as_i64().unwrap());
+        let step = |points: i64, best, second| if points >= best { 0 } else { 1 + usize::from(points < second) };
+        format!("{}{}", ["A", "B", "C"][step(fit, 8, 4)], step(engagement, 40, 10) + 1)
+    };
+    let all = folder.json(["leads", "--limit", "100000"]);
+    let mut found = std::collections::BTreeMap::<&str, usize>::new();
+    for lead in &all {
+        let grade = lead["grade"].as_str().unwrap();
+        assert_eq!(grade, place(&lead["score"]), "{}", lead["id"]);
+        *found.entry(grade).or_default() += 1;
+    }
+    assert!(found.len() > 3, "{found:?}");
+    for (grade, leads) in &found {
+        assert_eq!(folder.json(["leads", "--grade", grade, "--limit", "100000"]).len(), *leads, "{grade}");
+    }
+    let (first, second) = (found.keys().next().unwrap(), found.keys().nth(1).unwrap());
+    let both = folder.json(["leads", "--grade", &format!("{first},{second}"), "--limit", "100000"]);
+    assert_eq!(both.len(), found[first] + found[second]);
+    for lead in all.iter().step_by(all.len() / 10) {
+        let id = lead["id"].as_str().unwrap();
+        assert_eq!(folder.json(["lead", id, "--score"])[0]["grade"], lead["grade"], "{id}");
+        assert!(folder.done(["lead", id]).contains(lead["grade"].as_str().unwrap()));
+    }
+    assert!(folder.run(["leads", "--grade", "D1"]).failed(2).contains("A1 to C3"));
+    assert_eq!(shop().json(["leads", "--limit", "1"])[0]["grade"], Value::Null);
 }

@@ -22,6 +22,8 @@ const ACTS: &[&[&str]] = &[
     &["orphan", "I3", "adopt", "--lead", "V1-2"],
     &["orphan", "I10", "adopt", "--lead-type", "tablets"],
     &["interaction", "I4", "move", "--to", "V1-3"],
+    &["interaction", "I4", "discredit", "--note", "a bot"],
+    &["interaction", "I5", "discredit"],
     &["visitor", "V3", "merge", "V2"],
     &["visitor", "V3", "unmerge", "--keep-apart"],
     &["visitor", "V5", "settle", "V4"],

@@ -23,6 +23,7 @@ pub(crate) enum Kind {
     Opening,
     Orphan,
     Movement,
+    Attached,
     Two,
     Merged,
     Suspects,
@@ -83,6 +84,7 @@ impl Things {
                 let opened = self.client.post("/v1/leads", &open).ok(201);
                 json(interaction, json!({ "to_lead_id": opened["lead"]["id"] }))
             }
+            Kind::Attached => json(self.recorded().interaction, json!({ "note": "a bot" })),
             Kind::Two => {
                 let (one, other) = (self.recorded().visitor, self.recorded().visitor);
                 json(one, json!({ "other_visitor_id": other }))

@@ -55,6 +55,28 @@ fn an_interaction_moves_between_leads_of_one_visitor() {
 }
 
 #[test]
+fn an_interaction_is_discredited_once_and_only_where_it_has_a_lead() {
+    let site = Site::shop();
+    let service = site.serve();
+    let client = service.client();
+    let chat = page(&client, "one", "device", &[("action", "chat.started")]);
+    let ledger = || client.get(&format!("/v1/leads/{}/score", chat.lead)).ok(200);
+    assert!(ledger()["total"].as_i64() > Some(0), "{}", ledger());
+    let discredit = |id: &str, body: Value| client.post(&format!("/v1/interactions/{id}/discredit"), &body);
+    let answer = discredit(&chat.interaction, json!({ "note": "a bot" })).ok(200);
+    assert_eq!(words(&answer)[..2], ["interaction_discredited", "score_changed"]);
+    assert_eq!((&answer["lead"]["score"]["total"], &answer["lead"]["interactions"]), (&json!(0), &json!(1)));
+    let after = ledger();
+    assert_eq!((&after["total"], &after["rows"]), (&json!(0), &json!([])));
+    assert_eq!(after["taken_away"][0]["interaction_id"], chat.interaction);
+    discredit(&chat.interaction, json!({})).problem(409, "already-discredited");
+    let orphan = page(&client, "orphan", "device", &[("channel", "kiosk")]);
+    discredit(&orphan.interaction, json!({})).problem(409, "interaction-orphaned");
+    discredit("I999", json!({})).problem(404, "not-found");
+    discredit(&chat.interaction, json!({ "reason": "a bot" })).problem(400, "invalid-request");
+}
+
+#[test]
 fn visitors_are_merged_unmerged_and_told_apart() {
     let site = Site::shop();
     let service = site.serve();
