@@ -109,6 +109,8 @@ pub enum NurtureEnd {
     LeadClosed,
     /// The policy has no such programme any more, or none with so many steps.
     PolicyChanged,
+    /// The interaction that began it was discredited.
+    Discredited,
 }
 
 impl NurtureEnd {
@@ -120,6 +122,7 @@ impl NurtureEnd {
             Self::StopCondition => "stop_condition",
             Self::LeadClosed => "lead_closed",
             Self::PolicyChanged => "policy_changed",
+            Self::Discredited => "discredited",
         }
     }
 }

@@ -93,7 +93,7 @@ super::v1::mirrored! {
 }
 super::v1::mirrored! {
     /// `lead_domain::nurture::NurtureEnd`.
-    NurtureEndV4 = lead_domain::nurture::NurtureEnd { Finished, StopCondition, LeadClosed, PolicyChanged }
+    NurtureEndV4 = lead_domain::nurture::NurtureEnd { Finished, StopCondition, LeadClosed, PolicyChanged, Discredited }
 }
 
 impl From<Wait> for WaitV4 {

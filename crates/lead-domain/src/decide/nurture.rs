@@ -21,6 +21,8 @@ struct Moment<'a> {
     touch: Option<(InteractionId, &'a Interaction<'a>, Option<LeadId>)>,
     /// Leads of which a temperature, a stage or the end is news, with what it is.
     news: Vec<(LeadId, News)>,
+    /// Interactions that bring nothing any more: a bot's, or what an operator says.
+    discredited: Vec<InteractionId>,
 }
 
 /// What just became so.
@@ -47,9 +49,7 @@ impl Desk<'_> {
         if let Some((_, interaction)) = touch {
             self.agree(visitor, interaction);
         }
-        let (news, taken_by) = self.news(first);
-        let touch = touch.map(|(id, interaction)| (id, interaction, taken_by));
-        let moment = Moment { at, touch, news };
+        let moment = self.moment(at, touch, first);
         self.end_programmes(visitor, &moment);
         self.begin_programmes(visitor, &moment);
     }
@@ -64,10 +64,9 @@ impl Desk<'_> {
         }
     }
 
-    /// What the events since `first` changed of leads, and the lead that took the interaction.
-    fn news(&self, first: usize) -> (Vec<(LeadId, News)>, Option<LeadId>) {
-        let mut news = Vec::new();
-        let mut taken_by = None;
+    /// What the events since `first` tell.
+    fn moment<'a>(&self, at: Time, touch: Option<(InteractionId, &'a Interaction<'a>)>, first: usize) -> Moment<'a> {
+        let (mut news, mut discredited, mut taken_by) = (Vec::new(), Vec::new(), None);
         for event in self.events.iter().skip(first) {
             if let Event::InteractionAttached { lead, .. } = event {
                 taken_by = Some(*lead);
@@ -77,14 +76,17 @@ impl Desk<'_> {
                 news.push((*lead, News::Stage));
             } else if let Event::LeadClosed { lead, .. } = event {
                 news.push((*lead, News::Closed));
+            } else if let Event::InteractionDiscredited { interaction, .. } = event {
+                discredited.push(*interaction);
             }
         }
-        (news, taken_by)
+        let touch = touch.map(|(id, interaction)| (id, interaction, taken_by));
+        Moment { at, touch, news, discredited }
     }
 
     /// Ends the programmes whose stop condition holds after scores were changed by other rules; none begins by that.
     pub(super) fn nurture_rescored(&mut self, visitor: VisitorId, at: Time) {
-        self.end_programmes(visitor, &Moment { at, touch: None, news: Vec::new() });
+        self.end_programmes(visitor, &Moment { at, touch: None, news: Vec::new(), discredited: Vec::new() });
     }
 
     fn end_programmes(&mut self, visitor: VisitorId, moment: &Moment<'_>) {
@@ -105,6 +107,9 @@ impl Desk<'_> {
         };
         // What belongs to the time before the run began can't end it.
         let touch = moment.touch.filter(|_| moment.at >= run.started_at);
+        if run.interaction.is_some_and(|id| moment.discredited.contains(&id)) {
+            return Some(NurtureEnd::Discredited);
+        }
         let lead = book.lead(run.lead)?;
         if let Some(stop) = &programme.stop_when
             && self.holds(stop, lead, touch.map(|(_, interaction, _)| interaction))
@@ -140,8 +145,10 @@ impl Desk<'_> {
         let mut concerned = concerned.filter_map(|lead| book.lead(lead));
         // One that comes late, behind others of the visitor, tells nothing about where they stand now.
         let latest = book.last_activity().is_none_or(|last| last <= moment.at);
+        // Nobody should hear from us for what a bot did.
+        let counts = |id: &InteractionId| latest && !moment.discredited.contains(id);
         let lead = concerned.find(|lead| {
-            let touch = moment.touch.filter(|(_, _, taken_by)| latest && *taken_by == Some(lead.id));
+            let touch = moment.touch.filter(|(id, _, taken_by)| counts(id) && *taken_by == Some(lead.id));
             let interaction = touch.map(|(_, interaction, _)| interaction);
             let alive = lead.is_open() || programme.begins_closed();
             let stops = programme.stop_when.as_ref().is_some_and(|stop| self.holds(stop, lead, interaction));
@@ -199,7 +206,7 @@ impl Desk<'_> {
         let Some((rules, place, step)) = found.and_then(|rules| last_due(rules, run, at)) else {
             return self.state(stopped(NurtureEnd::PolicyChanged));
         };
-        let nothing = Moment { at, touch: None, news: Vec::new() };
+        let nothing = Moment { at, touch: None, news: Vec::new(), discredited: Vec::new() };
         let ended = self.shelf.book(lead.visitor).and_then(|book| self.end_of(book, run, &nothing));
         if let Some(because) = ended {
             return self.state(stopped(because));

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::nurture::{NurtureEnd, Suppression, Wait};
+use crate::policy::bots::BotRule;
 use crate::policy::condition::Condition;
 use crate::policy::nurture::{AtMost, ConsentRule, EXPIRE_AFTER_DEFAULT, Programme, Step, StepDelay};
 use crate::policy::scoring::{FunnelStage, ScoreGroup, ScoringRule, Thresholds};
@@ -290,6 +291,22 @@ fn a_programme_that_the_policy_drops_ends_at_its_next_step() {
     let ended = world.tick(1, hours(24));
     let (lead, programme, at) = (LEAD, "cart".into(), hours(24));
     assert_eq!(ended, [Event::NurtureStopped { lead, programme, at, because: NurtureEnd::PolicyChanged }]);
+}
+
+#[test]
+fn what_is_discredited_begins_nothing_and_what_it_began_ends() {
+    let bot =
+        BotRule { name: "fast".into(), sealed: Vec::new(), faster_than: Some(Period::from_millis(500)), burst: None };
+    let mut world = world(vec![cart()]);
+    world.policy.scoring.bot_rules = vec![bot];
+    world.at(hours(0), does("page.viewed"));
+    assert_eq!(told(&world.at(hours(0), does("cart.updated"))), [""; 0], "a bot's");
+    assert_eq!(told(&world.at(hours(1), does("cart.updated"))), ["cart began"]);
+    let interaction =
+        crate::command::RecordedInteraction { id: InteractionId(3), occurred_at: hours(1), visitor: VisitorId(1) };
+    let discredit = Command::DiscreditInteraction { interaction, recorded_in: Some(LEAD) };
+    let events = world.command(hours(2), discredit).expect("it is there");
+    assert_eq!(told(&events), ["cart ended: discredited"]);
 }
 
 #[test]
