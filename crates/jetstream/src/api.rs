@@ -127,7 +127,7 @@ fn refused(error: &async_nats::jetstream::Error) -> ApiError {
     if error.error_code() == ErrorCode::STREAM_NOT_FOUND {
         return ApiError::StreamMissing;
     }
-    if error.error_code() == ErrorCode::NO_MESSAGE_FOUND {
+    if [ErrorCode::NO_MESSAGE_FOUND, ErrorCode::SEQUENCE_NOT_FOUND].contains(&error.error_code()) {
         return ApiError::MessageMissing;
     }
     ApiError::Unavailable { reason: error.to_string() }

@@ -9,6 +9,8 @@
 //! - to read: `publish` to `$JS.API.STREAM.INFO.<stream>`, `$JS.API.STREAM.MSG.GET.<stream>`,
 //!   `$JS.API.CONSUMER.CREATE.<stream>.>`, and `$JS.API.CONSUMER.INFO.<stream>.*`, `….MSG.NEXT.<stream>.*`,
 //!   `….DELETE.<stream>.*`;
+//! - to take messages of erased people out: `publish` to `$JS.API.STREAM.MSG.DELETE.<stream>` and
+//!   `$JS.API.STREAM.MSG.GET.<stream>`;
 //! - to publish: the subjects alone, `leadfold.in.<tenant>.>` for a tenant's channels. Nothing of the API;
 //! - to make the streams: `$JS.API.STREAM.INFO.<stream>` and `$JS.API.STREAM.CREATE.<stream>`.
 
@@ -16,6 +18,7 @@
 
 mod api;
 mod connection;
+mod erase;
 mod feed;
 mod mark;
 mod message;
@@ -25,6 +28,7 @@ mod stream;
 mod subject;
 
 pub use connection::{ConnectError, Connection, ConnectionOptions, Credentials, TlsFiles};
+pub use erase::{EraseError, Erased, Unwanted, erase};
 pub use feed::{FeedBatch, FeedError, FeedOptions, FeedSink, FeedStanding, SinkError, run_feed};
 pub use mark::{EpochStart, FeedMark, Fingerprint, MarkError};
 pub use message::{Headers, Message};

@@ -30,6 +30,8 @@ pub struct StreamSettings {
     pub duplicate_window: Duration,
     /// On how many servers; 3 where there is a cluster.
     pub replicas: usize,
+    /// Whether nobody may take single messages out: then those of erased people stay until they are old.
+    pub deny_delete: bool,
     /// Whether nobody may empty the stream.
     pub deny_purge: bool,
     /// Whether a missing stream is to be made.
@@ -38,9 +40,10 @@ pub struct StreamSettings {
 
 impl StreamSettings {
     /// The stream of interactions and commands: 7 days, messages up to 256 KiB, ids known for 5 minutes, one replica.
+    /// Messages of erased people can be taken out.
     #[must_use]
     pub fn incoming() -> Self {
-        Self::of(LEADFOLD_IN, &SUBJECTS_IN)
+        Self { deny_delete: false, ..Self::of(LEADFOLD_IN, &SUBJECTS_IN) }
     }
 
     /// The stream of lead events, with the same limits.
@@ -58,6 +61,7 @@ impl StreamSettings {
             max_message_bytes: 256 << 10,
             duplicate_window: Duration::from_secs(300),
             replicas: 1,
+            deny_delete: true,
             deny_purge: true,
             create: true,
         }
@@ -69,11 +73,12 @@ impl StreamSettings {
         let Self { name, max_message_bytes, replicas, .. } = self;
         let (subjects, bytes) = (self.subjects.join(","), limit(self.max_bytes));
         let (age, window) = (self.max_age.as_secs(), self.duplicate_window.as_secs());
+        let delete = if self.deny_delete { "--deny-delete" } else { "--no-deny-delete" };
         let purge = if self.deny_purge { "--deny-purge" } else { "--no-deny-purge" };
         format!(
             "nats stream add {name} --subjects '{subjects}' --storage file --compression s2 --retention limits \
              --discard new --max-age {age}s --max-bytes {bytes} --max-msgs -1 --max-msgs-per-subject -1 \
-             --max-msg-size {max_message_bytes} --dupe-window {window}s --replicas {replicas} --deny-delete {purge} \
+             --max-msg-size {max_message_bytes} --dupe-window {window}s --replicas {replicas} {delete} {purge} \
              --no-allow-rollup --defaults"
         )
     }
@@ -93,7 +98,7 @@ impl StreamSettings {
             max_message_size: i32::try_from(self.max_message_bytes).unwrap_or(i32::MAX),
             duplicate_window: self.duplicate_window.min(self.max_age),
             num_replicas: self.replicas,
-            deny_delete: true,
+            deny_delete: self.deny_delete,
             deny_purge: self.deny_purge,
             ..Config::default()
         }

@@ -21,7 +21,7 @@ async fn both_streams_are_made_once_and_are_as_wanted() -> Result<()> {
     let admin = support::admin(&server).await?;
     let config = admin.get_stream(LEADFOLD_IN).await?.cached_info().config.clone();
     assert_eq!(config.max_age, Duration::from_secs(7 * 24 * 3_600));
-    assert!(config.deny_delete && config.deny_purge);
+    assert!(!config.deny_delete && config.deny_purge);
     Ok(())
 }
 
