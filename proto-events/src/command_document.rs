@@ -233,6 +233,16 @@ pub enum Ask {
         #[schemars(with = "schema::VisitorIdText")]
         other_visitor_id: VisitorId,
     },
+    /// Forget who a visitor is, with everyone who was merged into them: destroys their keys. Nothing brings it back.
+    EraseVisitor {
+        /// Who.
+        #[serde(serialize_with = "as_shown")]
+        #[schemars(with = "schema::VisitorIdText")]
+        visitor_id: VisitorId,
+        /// Why; stands in the log in clear, so it must not say who it is.
+        #[schemars(length(min = 1, max = NAME_CHARACTERS_MAX))]
+        reason: String,
+    },
     /// Put a policy in force.
     AdoptPolicy {
         /// The policy, TOML.
@@ -346,6 +356,7 @@ impl Ask {
             Self::MergeVisitors { .. } => "merge_visitors",
             Self::UnmergeVisitor { .. } => "unmerge_visitor",
             Self::SettleDuplicate { .. } => "settle_duplicate",
+            Self::EraseVisitor { .. } => "erase_visitor",
             Self::AdoptPolicy { .. } => "adopt_policy",
             Self::RetryQuarantined { .. } => "retry_quarantined",
             Self::DiscardQuarantined { .. } => "discard_quarantined",

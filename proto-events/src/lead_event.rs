@@ -41,6 +41,9 @@ pub enum LeadEvent {
     DuplicateSuspected { visitor_id: String, other_visitor_id: String, identifier: &'static str },
     /// An operator said that two visitors are different people.
     DuplicateSettled { visitor_id: String, other_visitor_id: String },
+    /// A person was erased, known as one of `member_ids` before they were merged: whoever holds more of them than ids has
+    /// to forget it too.
+    VisitorErased { visitor_id: String, member_ids: Vec<String> },
     /// An opportunity began.
     LeadOpened {
         lead_id: String,
@@ -314,6 +317,7 @@ pub const fn name(event: &Event) -> &'static str {
         Event::VisitorsUnmerged { .. } => "visitors_unmerged",
         Event::DuplicateSuspected { .. } => "duplicate_suspected",
         Event::DuplicateSettled { .. } => "duplicate_settled",
+        Event::VisitorErased { .. } => "visitor_erased",
         Event::LeadOpened { .. } => "lead_opened",
         Event::CustomerLearned { .. } => "customer_learned",
         Event::InteractionAttached { .. } => "interaction_attached",

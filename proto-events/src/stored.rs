@@ -1,6 +1,6 @@
 //! Records as they are stored: what the facts and the personal part of a record hold, and their codec.
 //!
-//! The types here are the newest shapes. [`v1`] to [`v5`] and [`v7`] hold the frozen shapes of their versions; a later
+//! The types here are the newest shapes. [`v1`] to [`v7`] hold the frozen shapes of their versions; a later
 //! version adds a module with its own frozen shapes and a `From` step upward, and records of every version stay readable
 //! for ever. The log is never rewritten.
 //!
@@ -8,7 +8,7 @@
 //! facts    = input | event*          (bincode 2, standard configuration: variable-length integers, little-endian)
 //! input    = u8 variant | its fields (see v1::InputV1)
 //! event*   = count | v1::EventV1, or u8 200 and v3::EventV3, or u8 201 and v4::EventV4, or u8 202 and
-//!            v5::EventV5, or u8 204 and v7::EventV7 …
+//!            v5::EventV5, or u8 203 and v6::EventV6, or u8 204 and v7::EventV7 …
 //! personal = v1::PersonalV1, sealed
 //! ```
 
@@ -19,15 +19,17 @@ pub mod v2;
 pub mod v3;
 pub mod v4;
 pub mod v5;
+pub mod v6;
 pub mod v7;
 
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
 use compact_str::CompactString;
 use lead_domain::interaction::Details;
-use lead_domain::{Event, IdentifierKey, Identifiers, Interaction, OrderKey, Scalar, Time};
+use lead_domain::{Command, Event, IdentifierKey, Identifiers, Interaction, OrderKey, Scalar, Time, VisitorId};
 use thiserror::Error;
 
 use crate::text::Text;
+use convert::Recorded;
 pub use v1::{
     AttributeV1 as Attribute, CampaignV1 as Campaign, ConflictV1 as Conflict, DeviceV1 as Device,
     InteractionV1 as InteractionFacts, PersonalV1 as Personal, ProductV1 as Product, QuarantinedV1 as Quarantined,
@@ -37,6 +39,7 @@ pub use v2::{
     CommandV2 as StoredCommand, PolicyV2 as StoredPolicy, ReleasedV2 as Released, RequestKeyV2 as RequestKey,
 };
 pub use v5::DiscreditV5 as Discredit;
+pub use v6::ErasureV6 as Erasure;
 pub use v7::RescoringV7 as Rescoring;
 
 /// The codec id of bincode 2.0.1, standard configuration, version 1 of the shapes.
@@ -112,6 +115,8 @@ pub enum InputFacts {
     Rescoring(Rescoring),
     /// An operator's request to take the points of an interaction away.
     Discredit(Discredit),
+    /// An operator's request to forget who a visitor is.
+    Erasure(Erasure),
 }
 
 /// An input, borrowed from wherever it stands.
@@ -124,6 +129,22 @@ pub enum InputRef<'a> {
 }
 
 impl InputFacts {
+    /// An operator's request as it is recorded.
+    #[must_use]
+    pub fn asked(
+        command: &Command,
+        operator: Text,
+        expected_version: Option<u32>,
+        request: Option<RequestKey>,
+    ) -> Self {
+        match Recorded::of(command) {
+            Recorded::Ask(ask) => Self::Command(StoredCommand { operator, expected_version, ask, request }),
+            Recorded::Erasure(VisitorId(visitor), reason) => {
+                Self::Erasure(Erasure { operator, visitor, reason, untaken_keys: Vec::new(), request })
+            }
+        }
+    }
+
     /// The input, borrowed.
     #[must_use]
     pub fn as_input(&self) -> InputRef<'_> {
@@ -138,6 +159,7 @@ impl InputFacts {
             | Self::StateRoot(_)
             | Self::Released(_)
             | Self::Discredit(_)
+            | Self::Erasure(_)
             | Self::Rescoring(_) => InputRef::Other(self),
         }
     }
@@ -173,6 +195,8 @@ pub mod kind {
     pub const RESCORING: u8 = 13;
     /// An operator's request to take the points of an interaction away.
     pub const DISCREDIT: u8 = 14;
+    /// An operator's request to forget who a visitor is.
+    pub const ERASURE: u8 = 15;
 }
 
 /// Appends the encoding of `value` to `out`.
@@ -213,6 +237,9 @@ pub fn encode_events(events: &[Event], out: &mut Vec<u8>) {
         } else if let Some(event) = v7::stored(event) {
             out.push(v7::EVENT_MARK);
             encode_into(&event, out);
+        } else if let Some(event) = v6::stored(event) {
+            out.push(v6::EVENT_MARK);
+            encode_into(&event, out);
         } else {
             encode_into(&v1::EventV1::from(event), out);
         }
@@ -246,6 +273,7 @@ pub fn encode_input(input: &InputFacts, out: &mut Vec<u8>) {
         InputFacts::Released(released) => encode_into(released, out),
         InputFacts::Rescoring(rescoring) => encode_into(rescoring, out),
         InputFacts::Discredit(discredit) => encode_into(discredit, out),
+        InputFacts::Erasure(erasure) => encode_into(erasure, out),
     }
 }
 
@@ -287,6 +315,9 @@ pub fn decode_facts(codec: u8, bytes: &[u8]) -> Result<Facts, DecodeError> {
             }
             Some((&v7::EVENT_MARK, rest)) => {
                 decode_from::<v7::EventV7>("an event", rest).map(|(event, tail)| (Event::from(event), tail))?
+            }
+            Some((&v6::EVENT_MARK, rest)) => {
+                decode_from::<v6::EventV6>("an event", rest).map(|(event, tail)| (Event::from(event), tail))?
             }
             Some(_) | None => {
                 decode_from::<v1::EventV1>("an event", rest).map(|(event, tail)| (Event::from(event), tail))?
@@ -344,6 +375,7 @@ pub fn decode_input(codec: u8, bytes: &[u8]) -> Result<(InputFacts, &[u8]), Deco
         kind::RESCORING => {
             decode_from("a step of scoring anew", rest).map(|(step, rest)| (InputFacts::Rescoring(step), rest))?
         }
+        kind::ERASURE => decode_from("an erasure", rest).map(|(erasure, rest)| (InputFacts::Erasure(erasure), rest))?,
         unknown => return Err(DecodeError::Codec { what: "an input of this kind", found: unknown }),
     })
 }
@@ -378,6 +410,7 @@ impl InputFacts {
             Self::Released(_) => kind::KEYED_RELEASE,
             Self::Rescoring(_) => kind::RESCORING,
             Self::Discredit(_) => kind::DISCREDIT,
+            Self::Erasure(_) => kind::ERASURE,
         }
     }
 }

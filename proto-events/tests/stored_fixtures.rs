@@ -18,7 +18,7 @@ use lead_domain::{
 use proto_events::lead_event;
 use proto_events::stored::v1::AskV1;
 use proto_events::stored::{
-    self, Attribute, CODEC, Campaign, Conflict, Device, Discredit, Product, Quarantined, Released, RequestKey,
+    self, Attribute, CODEC, Campaign, Conflict, Device, Discredit, Erasure, Product, Quarantined, Released, RequestKey,
     Rescoring, StoredCommand, StoredPolicy, StoredSale, Value, decode_facts, decode_personal, encode_events,
     encode_input, encode_personal,
 };
@@ -153,6 +153,7 @@ fn events() -> Vec<Event> {
             because: NurtureEnd::StopCondition,
         },
         discredited(DiscreditReason::BotRule("faster than people".into())),
+        Event::VisitorErased { visitor, members: vec![visitor, other] },
     ]
 }
 
@@ -283,6 +284,13 @@ fn inputs() -> Vec<(String, InputFacts)> {
         recorded_in: Some((42, 1)),
         request: None,
     };
+    let erasure = Erasure {
+        operator: Text::from("ada"),
+        visitor: 42,
+        reason: Text::from("request of the person"),
+        untaken_keys: Vec::new(),
+        request: None,
+    };
     let mut inputs = vec![
         ("discredit".to_owned(), InputFacts::Discredit(discredit.clone())),
         ("keyed_discredit".to_owned(), InputFacts::Discredit(Discredit { recorded_in: None, request, ..discredit })),
@@ -293,6 +301,8 @@ fn inputs() -> Vec<(String, InputFacts)> {
         ("released".to_owned(), InputFacts::Released(released.clone())),
         ("released_into".to_owned(), InputFacts::Released(Released { taken: Some(1_050), ..released.clone() })),
         ("keyed_release".to_owned(), InputFacts::Released(Released { taken: Some(1_050), request, ..released })),
+        ("erasure".to_owned(), InputFacts::Erasure(erasure.clone())),
+        ("keyed_erasure".to_owned(), InputFacts::Erasure(Erasure { untaken_keys: vec![1, 301], request, ..erasure })),
         ("tick".to_owned(), InputFacts::Tick),
         ("deadline".to_owned(), InputFacts::Deadline),
         ("quarantined".to_owned(), InputFacts::Quarantined(quarantined)),
@@ -376,7 +386,7 @@ fn every_event_is_stored_as_it_always_was() {
     }
     names.sort_unstable();
     names.dedup();
-    assert_eq!(names.len(), 32, "one fixture for each kind of event");
+    assert_eq!(names.len(), 33, "one fixture for each kind of event");
 }
 
 #[test]

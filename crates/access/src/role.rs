@@ -37,19 +37,22 @@ pub enum Permission {
     Audit,
     /// Adopt a policy, retry or discard what is in quarantine, rebuild projections.
     Configure,
+    /// Hand out all that is held about a person, and erase it.
+    Privacy,
     /// Create, list and revoke keys.
     ManageKeys,
 }
 
 impl Permission {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::PublishEvents,
         Self::ReadLeads,
         Self::Act,
         Self::Analyse,
         Self::Audit,
         Self::Configure,
+        Self::Privacy,
         Self::ManageKeys,
     ];
 }
@@ -111,7 +114,7 @@ impl FromStr for Role {
 
 #[cfg(test)]
 mod tests {
-    use super::Permission::{Act, Analyse, Audit, Configure, ManageKeys, PublishEvents, ReadLeads};
+    use super::Permission::{Act, Analyse, Audit, Configure, ManageKeys, Privacy, PublishEvents, ReadLeads};
     use super::*;
 
     #[test]
@@ -121,7 +124,7 @@ mod tests {
             (Role::Operator, vec![ReadLeads, Act]),
             (Role::Analyst, vec![ReadLeads, Analyse]),
             (Role::Auditor, vec![ReadLeads, Analyse, Audit]),
-            (Role::Admin, vec![PublishEvents, ReadLeads, Act, Analyse, Audit, Configure, ManageKeys]),
+            (Role::Admin, vec![PublishEvents, ReadLeads, Act, Analyse, Audit, Configure, Privacy, ManageKeys]),
         ];
         assert_eq!(expected.each_ref().map(|(role, _)| *role), Role::ALL);
         for (role, allowed) in expected {

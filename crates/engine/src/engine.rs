@@ -77,6 +77,7 @@ impl Counts {
                 | Event::VisitorsUnmerged { .. }
                 | Event::DuplicateSuspected { .. }
                 | Event::DuplicateSettled { .. }
+                | Event::VisitorErased { .. }
                 | Event::CustomerLearned { .. }
                 | Event::InteractionAttached { .. }
                 | Event::InteractionMoved { .. }

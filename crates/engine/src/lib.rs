@@ -9,6 +9,7 @@
 mod options;
 
 mod engine;
+mod erasure;
 mod error;
 mod intake;
 mod tick;

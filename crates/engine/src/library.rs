@@ -12,7 +12,10 @@ use rustc_hash::FxHashMap;
 use crate::deadlines::Deadlines;
 use crate::error::EngineError;
 use crate::roots::{BookHash, StateRoot};
-use rows::{Mark, identifier_key, lead_value, order_key, read_book, read_lead, read_visitor, visitor_key, write_book};
+use rows::{
+    Mark, erased_key, identifier_key, lead_value, order_key, read_book, read_erased, read_lead, read_visitor,
+    visitor_key, write_book,
+};
 
 /// A mark in memory, with what is still to be done about its book.
 #[derive(Clone, Debug, Default)]
@@ -37,8 +40,8 @@ pub(crate) struct Library {
     messages: FxHashMap<u128, Message>,
     /// Rows of the small tables that changed since the last write-back.
     rows: BTreeMap<(Table, Vec<u8>), Option<Vec<u8>>>,
-    /// Identifiers learnt or moved since the last write-back.
-    identifiers: FxHashMap<Identifier, VisitorId>,
+    /// Identifiers learnt, moved or forgotten since the last write-back.
+    identifiers: FxHashMap<Identifier, Option<VisitorId>>,
     scratch: Vec<u8>,
 }
 
@@ -72,6 +75,8 @@ impl Library {
         for identifier in identifiers {
             match self.shelf.learnt_by(*identifier) {
                 Some(visitor) => visitors.push(visitor),
+                // The table still has what an erasure forgot.
+                None if self.identifiers.get(identifier) == Some(&None) => {}
                 None => unknown.push(*identifier),
             }
         }
@@ -212,6 +217,18 @@ impl Library {
         }
     }
 
+    /// Where erasures stand in the log, in order, with whom they erased.
+    pub(crate) fn erasures(&self) -> Result<Vec<(LogPosition, VisitorId)>, EngineError> {
+        let mut rows: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
+        let (from, until) = (erased_key(LogPosition::START), erased_key(LogPosition(u64::MAX)));
+        if self.tables.position() > LogPosition::START {
+            rows.extend(self.tables.scan(Table::Facts, &from, &until, usize::MAX)?);
+        }
+        let recent = self.rows.range((Table::Facts, from.to_vec())..(Table::Facts, until.to_vec()));
+        rows.extend(recent.filter_map(|((_, key), value)| Some((key.clone(), value.clone()?))));
+        rows.iter().map(|(key, value)| read_erased(key, value)).collect()
+    }
+
     /// Notes what the record at `position` did to books that stand on the shelf, and returns the position of the
     /// visitor's record before it.
     pub(crate) fn note(
@@ -223,6 +240,12 @@ impl Library {
     ) -> LogPosition {
         for event in events {
             self.note_event(tenant, event);
+            if let Event::VisitorErased { visitor, .. } = event {
+                self.put_row(Table::Facts, erased_key(position).to_vec(), Some(visitor_key(*visitor).to_vec()));
+            }
+        }
+        for identifier in self.shelf.take_forgotten() {
+            self.identifiers.insert(identifier, None);
         }
         let previous = self.changed(visitor).map(|marked| std::mem::replace(&mut marked.mark.head, position));
         self.arm(tenant, visitor);
@@ -232,10 +255,10 @@ impl Library {
     fn note_event(&mut self, tenant: TenantId, event: &Event) {
         match event {
             Event::IdentifierLearned { visitor, identifier } => {
-                self.identifiers.insert(*identifier, *visitor);
+                self.identifiers.insert(*identifier, Some(*visitor));
             }
             Event::IdentifierMoved { identifier, from, to } => {
-                self.identifiers.insert(*identifier, *to);
+                self.identifiers.insert(*identifier, Some(*to));
                 self.changed(*from);
             }
             Event::VisitorsMerged { survivor, absorbed } => self.note_merge(tenant, *survivor, *absorbed),
@@ -254,6 +277,7 @@ impl Library {
                 self.put_row(Table::Orders, order_key(*order).to_vec(), None);
             }
             Event::VisitorCreated { .. }
+            | Event::VisitorErased { .. }
             | Event::LeadOpened { .. }
             | Event::CustomerLearned { .. }
             | Event::InteractionAttached { .. }
@@ -411,7 +435,8 @@ impl Library {
         let mut identifiers: Vec<_> = self.identifiers.drain().collect();
         identifiers.sort_unstable_by_key(|(identifier, _)| *identifier);
         for (identifier, visitor) in identifiers {
-            changes.rows.set(Table::Identifiers, &identifier_key(identifier), Some(&visitor_key(visitor)));
+            let value = visitor.map(visitor_key);
+            changes.rows.set(Table::Identifiers, &identifier_key(identifier), value.as_ref().map(<[u8; 8]>::as_slice));
         }
     }
 
@@ -441,6 +466,7 @@ pub(crate) fn concerned(event: &Event) -> Vec<VisitorId> {
             vec![*visitor, *other]
         }
         Event::VisitorCreated { .. }
+        | Event::VisitorErased { .. }
         | Event::CustomerLearned { .. }
         | Event::InteractionAttached { .. }
         | Event::InteractionOrphaned { .. }

@@ -5,8 +5,7 @@ use lead_domain::command::{Adoption, RecordedInteraction};
 use lead_domain::{
     Command, Event, Input, InteractionId, Lead, LeadId, Name, OrderKey, TenantId, Time, VisitorId, decide,
 };
-use proto_events::stored::v1::AskV1;
-use proto_events::stored::{Discredit, Facts, InputFacts, Personal, RequestKey, StoredCommand, encode_personal};
+use proto_events::stored::{Discredit, Facts, InputFacts, Personal, RequestKey, encode_personal};
 
 use crate::batch::{Pending, visitor_key_number};
 use crate::engine::Engine;
@@ -79,6 +78,7 @@ impl Engine {
             return Ok(answer);
         }
         self.load_for_command(&request.command)?;
+        let untaken = self.untaken_keys(&request)?;
         let position = self.next_position();
         let at = request.at.unwrap_or_else(|| self.command_time(request.tenant));
         let first = self.batch.events.len();
@@ -92,11 +92,13 @@ impl Engine {
         let stated = self.batch.events.get(events.clone()).unwrap_or_default().to_vec();
         self.counts.add_events(&stated);
         let previous = self.library.note(request.tenant, visitor, position, &stated);
-        let mut record = pending(&request, at, origin.received_at.unwrap_or(self.options.clock.now()), events);
+        let received_at = origin.received_at.unwrap_or(self.options.clock.now());
+        let mut record = pending(&request, untaken, (at, received_at), events);
         record.feed_sequence = origin.feed_sequence;
         record.previous = previous;
         self.push(position, record.of(visitor, &request));
         self.remember_request(request.key, position);
+        self.destroy_keys_of(&request.command, position)?;
         let leads = self.leads_of(&stated);
         Ok(Answer { position, visitor, at, events: stated, leads, repeated: false })
     }
@@ -206,8 +208,17 @@ impl Engine {
     }
 }
 
-fn pending(request: &Request, at: Time, received_at: Time, events: std::ops::Range<usize>) -> Pending {
-    let mut record = Pending::bare(&stored_input(request), request.tenant, at, received_at);
+fn pending(
+    request: &Request,
+    untaken_keys: Vec<u64>,
+    (at, received_at): (Time, Time),
+    events: std::ops::Range<usize>,
+) -> Pending {
+    let mut input = stored_input(request);
+    if let InputFacts::Erasure(erasure) = &mut input {
+        erasure.untaken_keys = untaken_keys;
+    }
+    let mut record = Pending::bare(&input, request.tenant, at, received_at);
     record.events = events;
     record
 }
@@ -217,12 +228,7 @@ fn stored_input(request: &Request) -> InputFacts {
     let Request { operator, command, expected_version, key, .. } = request;
     match Discredit::of(command, operator.clone().into(), *expected_version, *key) {
         Some(discredit) => InputFacts::Discredit(discredit),
-        None => InputFacts::Command(StoredCommand {
-            operator: operator.clone().into(),
-            expected_version: *expected_version,
-            ask: AskV1::from(command),
-            request: *key,
-        }),
+        None => InputFacts::asked(command, operator.clone().into(), *expected_version, *key),
     }
 }
 
@@ -239,7 +245,9 @@ impl Pending {
 
 fn named_visitors(command: &Command) -> Vec<VisitorId> {
     match command {
-        Command::OpenLead { visitor, .. } | Command::UnmergeVisitor { visitor, .. } => vec![*visitor],
+        Command::OpenLead { visitor, .. }
+        | Command::UnmergeVisitor { visitor, .. }
+        | Command::EraseVisitor { visitor, .. } => vec![*visitor],
         Command::CloseLead { lead, .. }
         | Command::ConvertLead { lead, .. }
         | Command::WithdrawConversion { lead, .. }

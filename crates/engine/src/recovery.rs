@@ -73,6 +73,7 @@ impl Engine {
         }
         engine.flush()?;
         engine.resume_rescoring()?;
+        engine.finish_erasures()?;
         engine.counts = Counts::default();
         Ok(engine)
     }
@@ -196,6 +197,7 @@ impl Engine {
                 }
             }
             InputFacts::Discredit(discredit) => self.remember_request(discredit.request, position),
+            InputFacts::Erasure(erasure) => self.remember_request(erasure.request, position),
             InputFacts::Deadline => {}
         }
         Ok(())

@@ -1,5 +1,6 @@
 //! Tests of the whole engine, in memory: no database, no files.
 
+mod erasure;
 mod histories;
 mod once;
 mod ordering;

@@ -31,6 +31,8 @@ enum Order {
     Write(PendingBatch),
     /// Answer once everything before is durable.
     Flush(SyncSender<Result<(), EngineError>>),
+    /// Let go of these keys.
+    Forget(Vec<u64>),
     /// From here on, hand over what has become durable, or stop doing so.
     Follow(Option<Follower>),
 }
@@ -152,6 +154,11 @@ impl Writer {
         Ok(FreshRecords { records, waiting })
     }
 
+    /// Lets go of keys that were destroyed.
+    pub(crate) fn forget(&self, keys: Vec<u64>) -> Result<(), EngineError> {
+        self.send(Order::Forget(keys))
+    }
+
     /// Ends [`Writer::follow`].
     pub(crate) fn unfollow(&self) -> Result<(), EngineError> {
         self.send(Order::Follow(None))
@@ -210,6 +217,7 @@ impl Scribe {
                 }
                 Order::Write(_) => {}
                 Order::Follow(follower) => self.follower = follower,
+                Order::Forget(keys) => self.keys.retain(|number, _| !keys.contains(number)),
                 Order::Flush(answer) => {
                     let result = failed.take().map_or(Ok(()), Err);
                     let stop = result.is_err();
@@ -242,7 +250,7 @@ impl Scribe {
         while self.batch.bytes.len() < APPEND_BYTES_MAX {
             match orders.try_recv() {
                 Ok(Order::Write(batch)) => self.encode(batch)?,
-                Ok(order @ (Order::Flush(_) | Order::Follow(_))) => {
+                Ok(order @ (Order::Flush(_) | Order::Follow(_) | Order::Forget(_))) => {
                     *behind = Some(order);
                     break;
                 }
@@ -292,7 +300,9 @@ impl Scribe {
         let position = self.batch.head().position.next();
         self.personal.clear();
         record.body.encode_personal(&mut self.personal);
-        let sealed_len = if self.personal.is_empty() { 0 } else { self.personal.len() + SEAL_OVERHEAD };
+        let wanted = !self.personal.is_empty();
+        let key = if wanted { load_key(&mut self.keys, &self.parts, record.key)? } else { None };
+        let sealed_len = if key.is_some() { self.personal.len() + SEAL_OVERHEAD } else { 0 };
         let header = Header {
             codec: CODEC,
             kind: RecordKind(record.kind),
@@ -309,8 +319,7 @@ impl Scribe {
             personal_len: length(sealed_len),
         };
         let chain = Record::write(&header, self.batch.chain, &self.facts, &mut self.batch.bytes);
-        if sealed_len > 0 {
-            let key = load_key(&mut self.keys, &self.parts, record.key)?;
+        if let Some(key) = key {
             key.seal_into(&chain.0, &self.personal, &mut self.batch.bytes);
         }
         self.batch.ends.push(self.batch.bytes.len());
@@ -319,17 +328,19 @@ impl Scribe {
     }
 }
 
+/// The key of that number; `None` for one that was destroyed. A log that was restored from before an erasure still knows
+/// the person, and what they do is recorded without what is personal.
 fn load_key<'a>(
     keys: &'a mut FxHashMap<u64, SubjectKey>,
     parts: &Parts,
     number: u64,
-) -> Result<&'a SubjectKey, EngineError> {
+) -> Result<Option<&'a SubjectKey>, EngineError> {
     use std::collections::hash_map::Entry;
     match keys.entry(number) {
-        Entry::Occupied(entry) => Ok(entry.into_mut()),
+        Entry::Occupied(entry) => Ok(Some(entry.into_mut())),
         Entry::Vacant(entry) => match parts.vault.get(number)? {
-            KeySlot::Live(key) => Ok(entry.insert(key)),
-            KeySlot::Destroyed => Err(VaultError::Destroyed { number }.into()),
+            KeySlot::Live(key) => Ok(Some(entry.insert(key))),
+            KeySlot::Destroyed => Ok(None),
             KeySlot::Empty => Err(VaultError::SlotDamaged { number }.into()),
         },
     }

@@ -41,14 +41,14 @@ pub(crate) struct CommandAnswer {
 }
 
 /// What a request says besides its body.
-struct Said {
+pub(crate) struct Said {
     fields: Vec<(&'static str, String)>,
     headers: HeaderMap,
     body: Bytes,
 }
 
 impl Said {
-    async fn of(request: Request, api: &Api, fields: Vec<(&'static str, String)>) -> Result<Self, Problem> {
+    pub(crate) async fn of(request: Request, api: &Api, fields: Vec<(&'static str, String)>) -> Result<Self, Problem> {
         let headers = request.headers().clone();
         let body = Bytes::from_request(request, api).await?;
         if !body.is_empty() && media_type(&headers) != "application/json" {
@@ -66,7 +66,7 @@ async fn carry_out(api: &Api, caller: &Caller, said: Said) -> Result<At<CommandA
 }
 
 /// The document of a request.
-fn document(caller: &Caller, said: Said) -> Result<CommandDocument, Problem> {
+pub(crate) fn document(caller: &Caller, said: Said) -> Result<CommandDocument, Problem> {
     let mut fields = said.fields;
     fields.push(("id", idempotency_key(&said.headers)?));
     fields.push(("operator", caller.operator()));
@@ -106,7 +106,11 @@ pub(crate) async fn act(
 }
 
 /// Sends a command in and waits until it is durable.
-async fn submit(api: &Api, tenant: Option<String>, document: &CommandDocument) -> Result<Box<Answer>, Problem> {
+pub(crate) async fn submit(
+    api: &Api,
+    tenant: Option<String>,
+    document: &CommandDocument,
+) -> Result<Box<Answer>, Problem> {
     let input = RawInput {
         tenant: tenant.map(Into::into),
         origin: Cow::Borrowed("http"),
@@ -401,6 +405,23 @@ pub(crate) mod bodies {
         /// Such as V77.
         #[schema(pattern = "^V[1-9][0-9]*$", example = "V77")]
         other_visitor_id: String,
+        /// When it counts as done; now where absent.
+        #[schema(format = DateTime)]
+        at: Option<String>,
+    }
+
+    /// Why somebody is erased.
+    #[derive(Serialize, ToSchema)]
+    #[serde(deny_unknown_fields)]
+    pub(crate) struct Erase {
+        /// Stands in the log in clear, and for good: say nothing in it that tells who it was.
+        #[schema(
+            min_length = 1,
+            max_length = 256,
+            pattern = r"^[^\x00-\x1f\x7f-\x9f]*[!-~][^\x00-\x1f\x7f-\x9f]*$",
+            example = "asked for it"
+        )]
+        reason: String,
         /// When it counts as done; now where absent.
         #[schema(format = DateTime)]
         at: Option<String>,

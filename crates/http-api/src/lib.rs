@@ -43,6 +43,10 @@ mod duplicates;
 
 mod policies;
 
+mod privacy;
+
+mod export;
+
 mod quarantine;
 
 mod report;
@@ -63,6 +67,7 @@ mod linger;
 
 mod router;
 
+pub use export::{VisitorExport, visitor_export};
 pub use nurture::{NurtureBegun, NurtureConsent, NurtureRun, VisitorNurture, visitor_nurture};
 pub use observe::current_trace;
 pub use options::ApiOptions;
@@ -72,4 +77,4 @@ pub use router::{description, router};
 pub use scores::{ScoreLedger, ScoreLedgerRow, ScoreRuleAccount, ScoreRuleVerdict, score_ledger};
 pub use shown::{TimelineRow, timeline_row};
 pub use sql::Analysis;
-pub use state::{Api, Inlet, ReadyCheck, StopCheck, Taking};
+pub use state::{Api, FeedErasing, FeedErasure, Forgetting, Inlet, ReadyCheck, StopCheck, Taking};

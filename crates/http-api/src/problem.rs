@@ -354,6 +354,7 @@ impl Problem {
             | Refusal::DifferentCustomers { .. }
             | Refusal::NotMerged { .. }
             | Refusal::NotSuspected { .. }
+            | Refusal::VisitorErased { .. }
             | Refusal::TooManyLeads { .. }
             | Refusal::TooManyMembers { .. } => {
                 Self::new(StatusCode::CONFLICT, refusal.code(), "It does not fit to how things stand", detail)

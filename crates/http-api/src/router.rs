@@ -30,7 +30,7 @@ use crate::problem::{Problem, ProblemBody};
 use crate::state::Api;
 use crate::{
     acts, changes, checkpoint, duplicates, events, funnel, health, leads, linger, nurture, observe, orphans, policies,
-    quarantine, report, scores, segment, sql, visitors,
+    privacy, quarantine, report, scores, segment, sql, visitors,
 };
 
 #[derive(OpenApi)]
@@ -87,7 +87,8 @@ fn routes_of_api() -> OpenApiRouter<Api> {
         .routes(routes!(acts::adopt_orphan))
         .routes(routes!(acts::move_interaction))
         .routes(routes!(acts::discredit))
-        .routes(routes!(visitors::show))
+        .routes(routes!(visitors::show, privacy::erase))
+        .routes(routes!(privacy::export))
         .routes(routes!(visitors::timeline))
         .routes(routes!(nurture::show))
         .routes(routes!(duplicates::list))

@@ -77,6 +77,13 @@ pub enum TimelineInput {
     },
     /// The hash over all books.
     StateRoot,
+    /// The visitor was erased.
+    Erasure {
+        /// Who asked: an account name.
+        operator: String,
+        /// Why.
+        reason: String,
+    },
     /// A quarantined input was taken after all, or set aside.
     Released {
         /// Its record.
@@ -132,6 +139,10 @@ fn input(entry: &TimelineEntry) -> TimelineInput {
         InputFacts::Quarantined(reason) => TimelineInput::Quarantined { code: reason.code.as_str().to_owned() },
         InputFacts::Conflict(conflict) => TimelineInput::Conflict { original: conflict.original },
         InputFacts::StateRoot(_) => TimelineInput::StateRoot,
+        InputFacts::Erasure(erasure) => TimelineInput::Erasure {
+            operator: erasure.operator.as_str().to_owned(),
+            reason: erasure.reason.as_str().to_owned(),
+        },
         InputFacts::Released(released) => TimelineInput::Released { quarantined: released.quarantined },
         InputFacts::Rescoring(rescoring) => TimelineInput::Rescoring { policy_version: rescoring.policy_version() },
     }

@@ -7,9 +7,12 @@ use std::sync::Arc;
 use access::Guard;
 use engine::Tenant;
 use event_log::LogPosition;
+use lead_domain::VisitorId;
 use metrics_exporter_prometheus::PrometheusHandle;
+use serde::Serialize;
 use service::{RawInput, Receipt, ServiceError, ServiceHandle};
 use tokio::sync::Semaphore;
+use utoipa::ToSchema;
 
 use crate::caller::Caller;
 use crate::options::ApiOptions;
@@ -30,6 +33,26 @@ impl Inlet for ServiceHandle {
     fn submit(&self, inputs: Vec<RawInput>) -> Taking<'_> {
         Box::pin(Self::submit(self, inputs))
     }
+}
+
+/// What became of an erased person's messages in the feed that inputs come from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct FeedErasure {
+    /// Messages that the server has overwritten.
+    pub erased: u64,
+    /// Messages that were not there any more.
+    pub missing: u64,
+    /// Why messages may still be there; `null` where none is.
+    pub refused: Option<String>,
+}
+
+/// What becomes of messages.
+pub type Forgetting<'a> = Pin<Box<dyn Future<Output = FeedErasure> + Send + 'a>>;
+
+/// A feed elsewhere, which holds what people's records came from.
+pub trait FeedErasing: Send + Sync {
+    /// Takes the messages of an erased visitor out.
+    fn forget(&self, visitor: VisitorId) -> Forgetting<'_>;
 }
 
 /// Says why the process is not ready, beside what the service knows; `None` when it is.
@@ -57,6 +80,8 @@ pub struct Api {
     pub tenant_first: bool,
     /// Streams of changes that may be open at the same time.
     pub streams: Arc<Semaphore>,
+    /// The feed that inputs come from, where it is elsewhere.
+    pub feed: Option<Arc<dyn FeedErasing>>,
     /// The analytics tables, where they are kept.
     pub analysis: Option<Analysis>,
     /// Limits.

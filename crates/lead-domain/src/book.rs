@@ -28,6 +28,8 @@ pub struct Book {
     pub moved: Vec<Moved>,
     /// Programmes and consent; `None` where there is nothing of the kind.
     pub nurture: Option<Box<Nurture>>,
+    /// Whether the person was erased. Nothing about the visitor changes from then on.
+    pub erased: bool,
 }
 
 /// A visitor in a book: its owner, or one that was merged into it.
@@ -178,6 +180,7 @@ impl Book {
             suspected: Vec::new(),
             moved: Vec::new(),
             nurture: None,
+            erased: false,
         }
     }
 

@@ -141,6 +141,13 @@ pub enum Command {
         /// The other.
         other: VisitorId,
     },
+    /// Forget who a visitor is, for good.
+    EraseVisitor {
+        /// Who, or somebody who was merged into them.
+        visitor: VisitorId,
+        /// Why, as an operator says it; stands in the log in clear.
+        reason: Name,
+    },
 }
 
 /// An interaction that stands in the log, as far as a command about it needs to know.

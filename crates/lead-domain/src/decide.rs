@@ -190,6 +190,12 @@ pub enum Refusal {
         /// The other.
         other: VisitorId,
     },
+    /// The person was erased.
+    #[error("{visitor} was erased; nothing about them can be changed any more")]
+    VisitorErased {
+        /// Who.
+        visitor: VisitorId,
+    },
     /// The visitor has as many leads as one may have.
     #[error("{visitor} has {LEADS_MAX} leads, the most a visitor may have")]
     TooManyLeads {
@@ -230,6 +236,7 @@ impl Refusal {
             Self::DifferentCustomers { .. } => "different_customers",
             Self::NotMerged { .. } => "not_merged",
             Self::NotSuspected { .. } => "not_suspected",
+            Self::VisitorErased { .. } => "visitor_erased",
             Self::TooManyLeads { .. } => "too_many_leads",
             Self::TooManyMembers { .. } => "too_many_members",
         }

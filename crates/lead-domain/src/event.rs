@@ -70,6 +70,14 @@ pub enum Event {
         /// The other.
         other: VisitorId,
     },
+    /// A person was erased: nobody is known by their identifiers any more, and their keys are destroyed. Leads, counts
+    /// and sales stay, without saying whose they were.
+    VisitorErased {
+        /// Who.
+        visitor: VisitorId,
+        /// The visitor and everyone who was merged into it, in order: whose keys are destroyed.
+        members: Vec<VisitorId>,
+    },
     /// An opportunity began.
     LeadOpened {
         /// The new lead.
@@ -530,6 +538,7 @@ impl Event {
             | Self::DuplicateSuspected { .. }
             | Self::DuplicateSettled { .. }
             | Self::ConsentChanged { .. }
+            | Self::VisitorErased { .. }
             | Self::InteractionOrphaned { .. } => Candidates::new(),
         }
     }

@@ -24,6 +24,8 @@ pub struct Shelf {
     identifiers: FxHashMap<Identifier, VisitorId>,
     orders: FxHashMap<OrderKey, LeadId>,
     last_visitor: VisitorId,
+    /// Identifiers that erased people were known by, since somebody asked for them.
+    forgotten: Vec<Identifier>,
 }
 
 impl Shelf {
@@ -103,6 +105,11 @@ impl Shelf {
     /// Puts an order on the shelf.
     pub fn load_order(&mut self, order: OrderKey, lead: LeadId) {
         self.orders.insert(order, lead);
+    }
+
+    /// Takes the identifiers that left with erased people since the last call: whoever keeps them elsewhere lets them go.
+    pub fn take_forgotten(&mut self) -> Vec<Identifier> {
+        std::mem::take(&mut self.forgotten)
     }
 
     /// Takes a book off the shelf.

@@ -212,6 +212,7 @@ fn command() -> impl Strategy<Value = Command> {
         (visitor(), visitor()).prop_map(|(one, other)| Command::MergeVisitors { one, other }),
         (visitor(), afterwards).prop_map(|(visitor, afterwards)| Command::UnmergeVisitor { visitor, afterwards }),
         (visitor(), visitor()).prop_map(|(one, other)| Command::SettleDuplicate { one, other }),
+        visitor().prop_map(|visitor| Command::EraseVisitor { visitor, reason: "asked for it".into() }),
     ]
 }
 

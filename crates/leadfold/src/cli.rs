@@ -5,11 +5,12 @@ mod care;
 mod orphans;
 mod serving;
 mod sql;
+mod visitor;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use lead_domain::{InteractionId, LeadId, Time, VisitorId};
+use lead_domain::{InteractionId, LeadId, Time};
 use proto_events::command_document::Rescore;
 
 pub(crate) use audit::{AsOfArgs, AsOfCommand, BackupArgs, ExplainArgs, ReplayArgs, RestoreArgs, WhatIfArgs};
@@ -17,6 +18,7 @@ pub(crate) use care::{ProjectionsAct, ProjectionsArgs, QuarantineAct, Quarantine
 pub(crate) use orphans::{DuplicatesArgs, OrphanAct, OrphanArgs, OrphansArgs};
 pub(crate) use serving::{FeedCommand, KeysCommand, LogFormat, NatsArgs, ServeArgs};
 pub(crate) use sql::{AnalyticsArgs, FunnelArgs, SqlArgs, SqlFormat};
+pub(crate) use visitor::{VisitorAct, VisitorArgs};
 
 use crate::generate::GenerateArgs;
 use crate::settings::{GlobalArgs, parse_time};
@@ -527,60 +529,6 @@ pub(crate) enum InteractionAct {
         /// What there is to say about it
         #[arg(long)]
         note: Option<String>,
-        #[command(flatten)]
-        act: ActArgs,
-    },
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct VisitorArgs {
-    /// The visitor, such as V42
-    pub(crate) id: VisitorId,
-    /// Its records, newest first
-    #[arg(long)]
-    pub(crate) timeline: bool,
-    /// Its nurture programmes, and what it said about messages
-    #[arg(long, conflicts_with = "timeline")]
-    pub(crate) nurture: bool,
-    /// How many records of the timeline to show
-    #[arg(long, default_value_t = 50, requires = "timeline")]
-    pub(crate) limit: usize,
-    #[command(subcommand)]
-    pub(crate) act: Option<VisitorAct>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum VisitorAct {
-    /// Make one visitor of two; the older one survives
-    #[command(after_help = "Example:\n  leadfold visitor V42 merge V77")]
-    Merge {
-        /// The other visitor
-        other: VisitorId,
-        #[command(flatten)]
-        act: ActArgs,
-    },
-    /// Undo a merge exactly
-    #[command(after_help = "Example:\n  leadfold visitor V77 unmerge --keep-apart")]
-    Unmerge {
-        /// Never merge the two again by shared identifiers
-        #[arg(long)]
-        keep_apart: bool,
-        #[command(flatten)]
-        act: ActArgs,
-    },
-    /// Say that a suspected duplicate is somebody else
-    #[command(after_help = "Example:\n  leadfold visitor V42 settle V77")]
-    Settle {
-        /// The other visitor
-        other: VisitorId,
-        #[command(flatten)]
-        act: ActArgs,
-    },
-    /// Open a lead by hand
-    #[command(after_help = "Example:\n  leadfold visitor V42 open tablets")]
-    Open {
-        /// Its type
-        lead_type: String,
         #[command(flatten)]
         act: ActArgs,
     },

@@ -8,6 +8,7 @@ mod config;
 mod drafts;
 mod duplicates;
 mod explain;
+mod export;
 mod feed;
 mod funnel;
 pub(crate) mod import;

@@ -167,6 +167,16 @@ impl Folder {
         Ok(projector.into_projection())
     }
 
+    /// Brings everything that holds opened personal data behind the last erasure.
+    pub(crate) fn clean(&self) -> anyhow::Result<()> {
+        self.listing()?;
+        // Tables that nobody ever asked for hold nothing.
+        if Analytics::is_in(&self.settings.data) {
+            self.analytics()?;
+        }
+        Ok(())
+    }
+
     /// Hands the engine over, and what keeps the folder held.
     pub(crate) fn release(self) -> (Engine, Held) {
         (self.engine, Held { _lock: self._lock })

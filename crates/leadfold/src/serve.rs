@@ -7,6 +7,7 @@
 
 mod address;
 mod analysed;
+mod forgotten;
 mod limited;
 mod listener;
 pub(crate) mod nats;
@@ -20,7 +21,7 @@ use std::time::Duration;
 
 use access::Guard;
 use anyhow::{Context, bail};
-use http_api::{Analysis, Api, ApiOptions, Inlet};
+use http_api::{Analysis, Api, ApiOptions, FeedErasing, Inlet};
 use jetstream::FeedMark;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use service::{Service, ServiceHandle, ServiceOptions};
@@ -33,7 +34,7 @@ pub(crate) use analysed::limits as query_limits;
 
 use self::nats::{JetStreamInlet, Known, LateNats, Nats, Waiting};
 use self::outgoing::Deliveries;
-use crate::cli::{NatsArgs, ServeArgs};
+use crate::cli::ServeArgs;
 use crate::failure::UsageError;
 use crate::folder::Folder;
 use crate::settings::Settings;
@@ -117,7 +118,7 @@ async fn serve(args: &ServeArgs, settings: &Settings, service: &Service, operate
     let is_open = guard.is_open();
     let feed_stopping = CancellationToken::new();
     let mut deliveries = Deliveries::new(&settings.data, handle.clone(), stopping.clone());
-    let feed = Feed::start(&args.nats, &handle, mark, &feed_stopping);
+    let feed = Feed::start(args, settings, &handle, mark, &feed_stopping);
     if let Some(nats) = &feed.nats {
         deliveries.deliver_to_stream(nats.clone())?;
     }
@@ -132,6 +133,7 @@ async fn serve(args: &ServeArgs, settings: &Settings, service: &Service, operate
         guard,
         metrics,
         analysis,
+        feed: erasing(feed.nats.clone(), &handle),
         ready: Arc::new(move || {
             connections.as_ref().and_then(LateNats::trouble).or_else(|| Deliveries::trouble(&delivering))
         }),
@@ -183,8 +185,14 @@ impl Feed {
     /// Begins to connect to the feed of the arguments and to read it; without one the service takes inputs directly.
     ///
     /// The service answers meanwhile, and says that it is not ready: a server that is away must not hide it.
-    fn start(args: &NatsArgs, service: &ServiceHandle, mark: Option<FeedMark>, stop: &CancellationToken) -> Self {
-        let stop = stop.clone();
+    fn start(
+        args: &ServeArgs,
+        settings: &Settings,
+        service: &ServiceHandle,
+        mark: Option<FeedMark>,
+        stop: &CancellationToken,
+    ) -> Self {
+        let (args, stop, data) = (&args.nats, stop.clone(), settings.data.clone());
         if args.nats.is_none() {
             let task = tokio::spawn(async move {
                 stop.cancelled().await;
@@ -202,10 +210,17 @@ impl Feed {
                 opened => opened?,
             };
             connected.set(nats.clone());
+            tokio::spawn(forgotten::finish(nats.clone(), service.clone(), data));
             nats.feed(service, mark, waiting, stop).await
         });
         Self { nats: Some(late), inlet, task }
     }
+}
+
+/// What takes messages of erased people out of a feed elsewhere.
+fn erasing(nats: Option<LateNats>, service: &ServiceHandle) -> Option<Arc<dyn FeedErasing>> {
+    let eraser = forgotten::FeedEraser::new(nats?, service.clone());
+    Some(Arc::new(eraser))
 }
 
 /// Says where it listens. Whoever started the service may not read it to the end, and that must not end the service.

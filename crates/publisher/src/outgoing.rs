@@ -129,6 +129,7 @@ fn subject(header: &Header, event: &Event) -> Option<String> {
         | Event::VisitorsUnmerged { survivor: visitor, .. }
         | Event::DuplicateSuspected { visitor, .. }
         | Event::DuplicateSettled { visitor, .. }
+        | Event::VisitorErased { visitor, .. }
         | Event::ConsentChanged { visitor, .. } => Some(visitor.to_string()),
         Event::InteractionOrphaned { .. } => (header.visitor != 0).then(|| VisitorId(header.visitor).to_string()),
     }

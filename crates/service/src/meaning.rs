@@ -79,6 +79,9 @@ pub fn meaning(engine: &mut Engine, tenant: TenantId, ask: Ask) -> Result<Meanin
             (Command::SettleDuplicate { one, other }, None)
         }
         Ask::AdoptPolicy { document, rescore } => return Ok(Meaning::Policy(document, rescore)),
+        Ask::EraseVisitor { visitor_id: visitor, reason } => {
+            (Command::EraseVisitor { visitor, reason: reason.into() }, None)
+        }
         Ask::RetryQuarantined { position, event } => {
             let event = event.map(|event| event.as_str().as_bytes().to_vec());
             return Ok(Meaning::Retry(LogPosition(position), event));

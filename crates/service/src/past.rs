@@ -256,7 +256,7 @@ impl Building {
             if self.is_about_something(event) {
                 self.shelf.evolve(tenant, event);
                 self.note(event);
-                events.push(event.clone());
+                events.push(self.about_known(event));
             }
         }
         if header.visitor > 0 && self.shelf.book(VisitorId(header.visitor)).is_none() {
@@ -297,6 +297,9 @@ impl Building {
         if let Event::DuplicateSuspected { visitor, other, .. } | Event::DuplicateSettled { visitor, other } = event {
             return self.knows(*visitor) && self.knows(*other);
         }
+        if let Event::VisitorErased { visitor, .. } = event {
+            return self.knows(*visitor);
+        }
         if let Event::VisitorsMerged { survivor, absorbed } = event {
             return self.shelf.holds(*survivor) && self.shelf.holds(*absorbed);
         }
@@ -309,6 +312,13 @@ impl Building {
             return false;
         }
         event.leads().iter().all(|lead| self.knows_lead(*lead))
+    }
+
+    /// The event without those whom nobody knew yet.
+    fn about_known(&self, event: &Event) -> Event {
+        let Event::VisitorErased { visitor, members } = event else { return event.clone() };
+        let members = members.iter().copied().filter(|member| self.knows(*member)).collect();
+        Event::VisitorErased { visitor: *visitor, members }
     }
 
     fn note(&mut self, event: &Event) {

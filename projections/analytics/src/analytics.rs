@@ -20,6 +20,7 @@ use crate::fold::MODEL_VERSION;
 use crate::lead::{Change, LeadState};
 use crate::snapshot::{AnalyticsReader, Snapshot};
 use crate::store::compaction::Compaction;
+use crate::store::erasing::is_of;
 use crate::store::manifest::Tenant;
 use crate::store::part::Part;
 use crate::store::{Store, Tables, append, is_merge, supersede_position};
@@ -81,6 +82,8 @@ pub(crate) struct Pending {
     /// Interactions that were adopted or moved, as they are now, by position.
     replaced: BTreeMap<u64, StoredInteraction>,
     changed: Vec<u64>,
+    /// Members of people who were erased.
+    pub(crate) erased: Vec<VisitorId>,
     pub(crate) rows: u64,
     pub(crate) event_rows: u64,
     pub(crate) bytes: u64,
@@ -120,6 +123,12 @@ impl Analytics {
     pub fn open_limited(data: &Path, limits: Limits) -> Result<Self, AnalyticsError> {
         remove_earlier(data)?;
         Self::of(Store::open(folder_in(data))?, limits)
+    }
+
+    /// Whether the data folder has a model, in use or being built.
+    #[must_use]
+    pub fn is_in(data: &Path) -> bool {
+        folder_in(data).is_dir()
     }
 
     /// Begins an empty model beside the one in use, which goes on being read until the new one has caught up; then the new
@@ -219,6 +228,23 @@ impl Analytics {
         Ok(stored.facts.clone())
     }
 
+    /// The positions of all interactions that were recorded for these visitors.
+    pub(crate) fn interactions_of(&mut self, visitors: &[VisitorId]) -> Result<Vec<u64>, AnalyticsError> {
+        self.finish_interactions()?;
+        let pending = self.pending.finished.iter().map(|batch| Part::of_batch(Table::Interactions, batch.clone()));
+        let mut positions = Vec::new();
+        for part in self.store.tables.interactions.iter().cloned().chain(pending) {
+            part.each(&["position", "visitor_id"], |row| {
+                if is_of(row, "visitor_id", visitors) {
+                    positions.extend(row.number("position"));
+                }
+            })?;
+        }
+        positions.sort_unstable();
+        positions.dedup();
+        Ok(positions)
+    }
+
     fn stored_interaction(&mut self, position: u64) -> Result<Option<StoredInteraction>, AnalyticsError> {
         if position > self.committed.position.0 {
             self.finish_interactions()?;
@@ -241,9 +267,17 @@ impl Analytics {
     pub(crate) fn commit_pending(&mut self, checkpoint: Checkpoint) -> Result<(), AnalyticsError> {
         let before = self.store.tables.clone();
         let committed = self.committed;
+        let erased = std::mem::take(&mut self.pending.erased);
+        if !erased.is_empty() {
+            // It copies from files that are about to go.
+            self.compaction = None;
+        }
         let added = self.tail_with_pending();
         let sealed = added.and_then(|tables| {
             self.store.tables = tables;
+            if !erased.is_empty() {
+                return self.store.seal_erasing(checkpoint, &self.tenants, &erased);
+            }
             let (rows, bytes) = self.store.tail_size();
             let is_large = rows >= self.limits.tail_rows || bytes >= self.limits.tail_bytes;
             if is_large { self.store.seal(checkpoint, &self.tenants) } else { Ok(()) }

@@ -84,6 +84,7 @@ impl Projection for Analytics {
                 | InputFacts::Released(_)
                 | InputFacts::Rescoring(_)
                 | InputFacts::Discredit(_)
+                | InputFacts::Erasure(_)
                 | InputFacts::StateRoot(_),
             ) => false,
         }
@@ -100,6 +101,7 @@ impl Projection for Analytics {
                     InputFacts::Policy(policy) => self.adopt_policy(header.tenant, policy)?,
                     InputFacts::Command(command) => operator = Some(command.operator.0.as_str()),
                     InputFacts::Discredit(discredit) => operator = Some(discredit.operator.0.as_str()),
+                    InputFacts::Erasure(erasure) => operator = Some(erasure.operator.0.as_str()),
                     InputFacts::Interaction(_)
                     | InputFacts::Tick
                     | InputFacts::Deadline
@@ -195,6 +197,7 @@ impl Analytics {
                 self.families.unmerge(*restored);
                 self.hand_over(setting, &leaving, *restored)
             }
+            Event::VisitorErased { members, .. } => self.erase(setting, members),
             Event::LeadOpened { lead, visitor, lead_type, at, deadline, .. } => {
                 let key = lead_key(*lead).ok_or(Park { reason: "it opens a lead whose number is beyond the limit" })?;
                 let mut opened = LeadState::opened(*lead, setting.header.tenant, *visitor, lead_type.clone());
@@ -293,6 +296,7 @@ impl Analytics {
             | Event::VisitorsUnmerged { .. }
             | Event::DuplicateSuspected { .. }
             | Event::DuplicateSettled { .. }
+            | Event::VisitorErased { .. }
             | Event::LeadOpened { .. }
             | Event::InteractionAttached { .. }
             | Event::InteractionOrphaned { .. }
@@ -319,18 +323,33 @@ impl Analytics {
         Ok(())
     }
 
+    /// Takes what is personal out of the members' interactions and leads. The files go with the batch's end.
+    fn erase(&mut self, setting: &Setting<'_>, members: &[VisitorId]) -> Result<(), FoldError> {
+        for position in self.interactions_of(members).map_err(|source| FoldError::Model(model_error(source)))? {
+            self.replace_interaction(InteractionId(position), |row| row.facts.attributes.clear())?;
+        }
+        self.change_all(setting, members, &Change::Erased);
+        self.pending.erased.extend_from_slice(members);
+        Ok(())
+    }
+
     /// Gives the leads that were opened for these members to an owner.
     fn hand_over(&mut self, setting: &Setting<'_>, members: &[VisitorId], owner: VisitorId) -> Result<(), FoldError> {
+        self.change_all(setting, members, &Change::Owned(owner));
+        Ok(())
+    }
+
+    /// Changes all leads that were opened for these members.
+    fn change_all(&mut self, setting: &Setting<'_>, members: &[VisitorId], change: &Change<'static>) {
         for member in members {
             for ordinal in 1.. {
                 let key = lead_key(LeadId { visitor: *member, ordinal });
                 let position = setting.header.position;
-                if !key.is_some_and(|key| self.change_by_key(key, Change::Owned(owner), position)) {
+                if !key.is_some_and(|key| self.change_by_key(key, change.clone(), position)) {
                     break;
                 }
             }
         }
-        Ok(())
     }
 }
 
@@ -351,6 +370,7 @@ fn placed(header: &Header, events: &[Event]) -> Placement<'static> {
         | Event::VisitorsUnmerged { .. }
         | Event::DuplicateSuspected { .. }
         | Event::DuplicateSettled { .. }
+        | Event::VisitorErased { .. }
         | Event::LeadOpened { .. }
         | Event::CustomerLearned { .. }
         | Event::InteractionMoved { .. }

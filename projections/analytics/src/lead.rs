@@ -185,6 +185,8 @@ pub(crate) enum Change<'a> {
     Advanced(Name),
     /// It was named, and nothing that the row holds is another.
     Named,
+    /// Its visitor was erased: not an event of the lead either.
+    Erased,
     /// Its visitor was merged or restored: not an event of the lead, so its version stays.
     Owned(VisitorId),
 }
@@ -211,6 +213,7 @@ impl Change<'_> {
             Change::Warmed(to) => Change::Warmed(to),
             Change::Advanced(stage) => Change::Advanced(stage),
             Change::Named => Change::Named,
+            Change::Erased => Change::Erased,
             Change::Owned(visitor) => Change::Owned(visitor),
         }
     }
@@ -271,6 +274,10 @@ impl LeadState {
             self.visitor = *visitor;
             return;
         }
+        if matches!(change, Change::Erased) {
+            self.attributes = Attributes::default();
+            return;
+        }
         self.version = self.version.saturating_add(1);
         match change {
             Change::Attached { at, deadline, shown } => {
@@ -323,7 +330,7 @@ impl LeadState {
             Change::Scored(points) => self.score = *points,
             Change::Warmed(to) => self.temperature = *to,
             Change::Advanced(stage) => self.stage = Some(stage.clone()),
-            Change::Named | Change::Owned(_) => {}
+            Change::Named | Change::Erased | Change::Owned(_) => {}
         }
     }
 

@@ -12,6 +12,7 @@
 //! changed. Knows no events.
 
 pub(crate) mod compaction;
+pub(crate) mod erasing;
 pub(crate) mod file;
 pub(crate) mod manifest;
 pub(crate) mod part;
@@ -104,8 +105,16 @@ impl Store {
         checkpoint: Checkpoint,
         tenants: &BTreeMap<u32, Tenant>,
     ) -> Result<(), AnalyticsError> {
-        let mut tables = self.tables.clone();
-        let mut manifest = self.manifest.clone();
+        self.seal_with((self.tables.clone(), self.manifest.clone()), checkpoint, tenants)
+    }
+
+    /// The same with other files than those in use.
+    fn seal_with(
+        &mut self,
+        (mut tables, mut manifest): (Tables, Manifest),
+        checkpoint: Checkpoint,
+        tenants: &BTreeMap<u32, Tenant>,
+    ) -> Result<(), AnalyticsError> {
         let from = self.sealed().position.0 + 1;
         for table in Table::ALL {
             let parts = tables.get_mut(table);

@@ -1,5 +1,6 @@
 //! The fold: what each event changes in the rows. Agrees with the decider's books; decides nothing.
 
+mod erasure;
 mod identity;
 mod life_cycle;
 
@@ -70,6 +71,7 @@ impl Projection for Listing {
                 | InputFacts::Released(_)
                 | InputFacts::Rescoring(_)
                 | InputFacts::Discredit(_)
+                | InputFacts::Erasure(_)
                 | InputFacts::StateRoot(_),
             ) => false,
         }
@@ -113,7 +115,8 @@ impl Projection for Listing {
     }
 
     fn settle(&mut self, behind: u64) -> Result<(), ModelError> {
-        self.settle_near(behind).map_err(|source| ModelError(Box::new(source)))
+        self.settle_near(behind).map_err(|source| ModelError(Box::new(source)))?;
+        self.clean(behind).map_err(|source| ModelError(Box::new(source)))
     }
 }
 
@@ -151,6 +154,7 @@ impl Listing {
                 self.settle_duplicate(setting, *visitor, *other);
                 Ok(())
             }
+            Event::VisitorErased { members, .. } => self.erase(setting, members),
             Event::LeadOpened { .. } => self.open_lead(setting, event),
             Event::InteractionOrphaned { interaction, reason } => {
                 self.orphan(setting, *interaction, *reason);

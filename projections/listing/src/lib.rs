@@ -25,6 +25,7 @@ mod fold;
 mod state;
 
 mod cache;
+mod clean;
 
 mod rows;
 

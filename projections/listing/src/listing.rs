@@ -11,6 +11,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use rustc_hash::FxHashMap;
 
 use crate::cache::Cache;
+use crate::clean;
 use crate::columns::{Change, Entry};
 use crate::error::{Concerning, ListingError};
 use crate::load::Loading;
@@ -52,7 +53,7 @@ const LOADING_RECORDS_MIN: u64 = 100_000;
 /// more, so more is quicker: 196,608 instead of 131,072 took 7 % off an import of 300,000 leads, for 80 MB.
 const LOADING_ROWS_MAX: usize = 163_840;
 /// With no more records than these to come, a loaded model gets its indexes.
-const NEAR_RECORDS: u64 = 10_000;
+pub(crate) const NEAR_RECORDS: u64 = 10_000;
 
 /// The listing, to follow the log with: a [`Projection`](projector::Projection). One at a time for a file.
 #[derive(Debug)]
@@ -72,6 +73,10 @@ pub struct Listing {
     pub(crate) policies: BTreeMap<u32, PendingPolicy>,
     /// The grids of tenants as committed, as far as they were asked for.
     pub(crate) grids: BTreeMap<u32, Option<Grid>>,
+    /// Members of people who were erased since the last commit.
+    pub(crate) erased: Vec<VisitorId>,
+    /// Whether the file may still hold, where nobody looks, what an erasure has taken out of its rows.
+    pub(crate) unclean: bool,
     /// How many leads more of each tenant are open, or closed by that cause.
     pub(crate) counts: BTreeMap<(u32, &'static str), i64>,
     /// Of the records folded since the last commit; while loading, about of those whose rows are in memory.
@@ -131,7 +136,9 @@ impl Listing {
         let connection = store::open_writer(&path)?;
         store::remove_earlier(data)?;
         let state = store::read_state(&connection, &path)?;
-        Ok(Self::of(path, connection, state, None, limits))
+        let mut listing = Self::of(path, connection, state, None, limits);
+        listing.unclean = clean::is_marked(&listing.path);
+        Ok(listing)
     }
 
     /// Begins an empty model beside the one in use, which goes on being read until the new one has caught up; then the
@@ -160,6 +167,8 @@ impl Listing {
             duplicates: Vec::new(),
             policies: BTreeMap::new(),
             grids: BTreeMap::new(),
+            erased: Vec::new(),
+            unclean: false,
             counts: BTreeMap::new(),
             pending_bytes: 0,
             pending_leads: 0,
@@ -296,6 +305,9 @@ impl Listing {
         for pair in &self.duplicates {
             write_duplicate(&self.connection, pair)?;
         }
+        for member in &self.erased {
+            write_erased(&self.connection, *member)?;
+        }
         write_counts(&self.connection, &self.counts)
     }
 
@@ -348,6 +360,7 @@ impl Listing {
         self.orphans.clear();
         self.duplicates.clear();
         self.policies.clear();
+        self.erased.clear();
         self.counts.clear();
     }
 
@@ -452,6 +465,15 @@ fn write_duplicate(connection: &Connection, pair: &PendingDuplicate) -> rusqlite
         )?
         .execute(params![one.0.cast_signed(), other.0.cast_signed(), pair.tenant, pair.kind, pair.settled])
         .map(|_| ())
+}
+
+/// Takes what is personal out of the orphans of an erased person, and nobody need look at the duplicates any more.
+fn write_erased(connection: &Connection, member: VisitorId) -> rusqlite::Result<()> {
+    let id = member.0.cast_signed();
+    connection
+        .prepare_cached("UPDATE duplicates SET settled = 1 WHERE (visitor = ?1 OR other = ?1) AND settled = 0")?
+        .execute([id])?;
+    rows::orphan::erase_of(connection, member)
 }
 
 fn write_counts(connection: &Connection, counts: &BTreeMap<(u32, &'static str), i64>) -> rusqlite::Result<()> {

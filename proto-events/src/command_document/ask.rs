@@ -9,7 +9,7 @@ const VISITOR: &str = "a visitor id such as V42";
 const INTERACTION: &str = "an interaction id such as I1042";
 
 /// The words of all commands.
-pub const COMMANDS: [&str; 18] = [
+pub const COMMANDS: [&str; 19] = [
     "open_lead",
     "close_lead",
     "convert_lead",
@@ -25,6 +25,7 @@ pub const COMMANDS: [&str; 18] = [
     "merge_visitors",
     "unmerge_visitor",
     "settle_duplicate",
+    "erase_visitor",
     "adopt_policy",
     "retry_quarantined",
     "discard_quarantined",
@@ -109,6 +110,10 @@ fn about_others(command: &str, fields: &mut Fields<'_>) -> Option<Ask> {
         "adopt_policy" => Ask::AdoptPolicy {
             document: fields.required_prose("document", POLICY_CHARACTERS_MAX),
             rescore: rescore(fields),
+        },
+        "erase_visitor" => Ask::EraseVisitor {
+            visitor_id: fields.required_id("visitor_id", VISITOR),
+            reason: fields.required_name("reason", NAME_CHARACTERS_MAX),
         },
         "retry_quarantined" => Ask::RetryQuarantined {
             position: fields.required_position("position"),

@@ -85,6 +85,9 @@ impl From<&Event> for LeadEvent {
             Event::DuplicateSettled { visitor, other } => {
                 Self::DuplicateSettled { visitor_id: shown(visitor), other_visitor_id: shown(other) }
             }
+            Event::VisitorErased { visitor, members } => {
+                Self::VisitorErased { visitor_id: shown(visitor), member_ids: members.iter().map(shown).collect() }
+            }
             Event::LeadOpened { lead, visitor, lead_type, at, customer, deadline } => Self::LeadOpened {
                 lead_id: shown(lead),
                 visitor_id: shown(visitor),

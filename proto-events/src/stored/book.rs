@@ -10,6 +10,7 @@ use super::convert::{identifier, lead as lead_id, stored_identifier, stored_lead
 use super::v1::{CloseCauseV1, IdentifierV1, LeadV1, SaleV1};
 use super::v3::LedgerV3;
 use super::v4::NurtureV4;
+use super::v6::ERASED_MARK;
 use super::{DecodeError, decode_from, decode_whole, encode_into};
 use crate::text::Text;
 
@@ -65,6 +66,9 @@ pub fn encode_book(book: &Book, out: &mut Vec<u8>) {
     encode_all(&book.suspected, out, |known| (known.member.0, known.other.0, known.settled));
     encode_all(&book.moved, out, |moved| (moved.interaction.0, stored_lead(moved.lead)));
     encode_ledgers(book, out);
+    if book.erased {
+        out.push(ERASED_MARK);
+    }
 }
 
 /// Appends the ledgers and what is kept of nurturing; nothing where there is neither, so that a book without them has the
@@ -72,7 +76,7 @@ pub fn encode_book(book: &Book, out: &mut Vec<u8>) {
 fn encode_ledgers(book: &Book, out: &mut Vec<u8>) {
     let ledgers = book.leads.iter().zip(0_u32..).filter_map(|(lead, place)| Some((place, lead.ledger.as_deref()?)));
     let count = ledgers.clone().count() as u64;
-    if count == 0 && book.nurture.is_none() {
+    if count == 0 && book.nurture.is_none() && !book.erased {
         return;
     }
     encode_into(&count, out);
@@ -103,9 +107,14 @@ pub fn decode_book(bytes: &[u8]) -> Result<Book, DecodeError> {
         return Ok(book);
     }
     let (ledgers, rest) = decode_from::<Vec<(u32, LedgerV3)>>("a book's ledgers", rest)?;
-    if !rest.is_empty() {
-        let nurture = decode_whole::<NurtureV4>("a book's nurture programmes", rest)?;
-        book.nurture = Some(Box::new(nurture.into()));
+    // Nothing is kept of nurturing an erased person, and what is kept of others is never one byte.
+    match rest {
+        [] => {}
+        [ERASED_MARK] => book.erased = true,
+        [..] => {
+            let nurture = decode_whole::<NurtureV4>("a book's nurture programmes", rest)?;
+            book.nurture = Some(Box::new(nurture.into()));
+        }
     }
     for (place, ledger) in ledgers {
         let lead = usize::try_from(place).ok().and_then(|place| book.leads.get_mut(place));
@@ -178,6 +187,7 @@ fn restored(book: &BookV1) -> Book {
             .map(|&(interaction, lead)| Moved { interaction: InteractionId(interaction), lead: lead_id(lead) })
             .collect(),
         nurture: None,
+        erased: false,
     }
 }
 
@@ -272,6 +282,18 @@ mod tests {
         for length in 0..bytes.len() {
             assert!(decode_book(&bytes[..length]).is_err(), "{length} bytes");
         }
+    }
+
+    #[test]
+    fn an_erased_book_says_so_behind_its_ledgers() {
+        let (mut plain, mut bytes) = (Vec::new(), Vec::new());
+        encode_book(&book(), &mut plain);
+        let erased = Book { erased: true, ..book() };
+        encode_book(&erased, &mut bytes);
+        assert_eq!(bytes, [plain.as_slice(), &[0, 1]].concat());
+        assert_eq!(decode_book(&bytes).unwrap(), erased);
+        bytes.push(1);
+        assert!(decode_book(&bytes).is_err());
     }
 
     #[test]

@@ -125,7 +125,8 @@ fn visitor_event(event: &Event) -> Option<EventV1> {
         | Event::NurtureStarted { .. }
         | Event::NurtureStepDue { .. }
         | Event::NurtureStepSuppressed { .. }
-        | Event::NurtureStopped { .. } => return None,
+        | Event::NurtureStopped { .. }
+        | Event::VisitorErased { .. } => return None,
     })
 }
 
@@ -225,7 +226,8 @@ fn lead_event(event: &Event) -> EventV1 {
         | Event::NurtureStarted { .. }
         | Event::NurtureStepDue { .. }
         | Event::NurtureStepSuppressed { .. }
-        | Event::NurtureStopped { .. } => {
+        | Event::NurtureStopped { .. }
+        | Event::VisitorErased { .. } => {
             unreachable!("later versions take these")
         }
     }
@@ -336,44 +338,56 @@ pub(super) fn recorded((id, occurred_at, visitor): RecordedV1) -> RecordedIntera
     RecordedInteraction { id: InteractionId(id), occurred_at: time(occurred_at), visitor: VisitorId(visitor) }
 }
 
-impl From<&Command> for AskV1 {
-    fn from(command: &Command) -> Self {
-        match command {
-            Command::OpenLead { visitor, lead_type } => Self::OpenLead(visitor.0, Text(lead_type.clone())),
-            Command::CloseLead { lead, reason } => Self::CloseLead(stored_lead(*lead), Text(reason.clone())),
-            Command::ConvertLead { lead, sale } => Self::ConvertLead(stored_lead(*lead), sale.into()),
+/// How a command is recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Recorded {
+    /// As one of the asks of version 1.
+    Ask(AskV1),
+    /// As an erasure: whom, and why.
+    Erasure(VisitorId, Text),
+}
+
+impl Recorded {
+    /// How this command is.
+    #[must_use]
+    pub(super) fn of(command: &Command) -> Self {
+        Self::Ask(match command {
+            Command::OpenLead { visitor, lead_type } => AskV1::OpenLead(visitor.0, Text(lead_type.clone())),
+            Command::CloseLead { lead, reason } => AskV1::CloseLead(stored_lead(*lead), Text(reason.clone())),
+            Command::ConvertLead { lead, sale } => AskV1::ConvertLead(stored_lead(*lead), sale.into()),
             Command::WithdrawConversion { lead, order } => {
-                Self::WithdrawConversion(stored_lead(*lead), order.map(|order| order.0))
+                AskV1::WithdrawConversion(stored_lead(*lead), order.map(|order| order.0))
             }
-            Command::ReopenLead { lead } => Self::ReopenLead(stored_lead(*lead)),
+            Command::ReopenLead { lead } => AskV1::ReopenLead(stored_lead(*lead)),
             Command::ChangeLeadType { lead, lead_type } => {
-                Self::ChangeLeadType(stored_lead(*lead), Text(lead_type.clone()))
+                AskV1::ChangeLeadType(stored_lead(*lead), Text(lead_type.clone()))
             }
-            Command::AssignLead { lead, owner } => Self::AssignLead(stored_lead(*lead), owner.clone().map(Text)),
-            Command::AddNote { lead } => Self::AddNote(stored_lead(*lead)),
+            Command::AssignLead { lead, owner } => AskV1::AssignLead(stored_lead(*lead), owner.clone().map(Text)),
+            Command::AddNote { lead } => AskV1::AddNote(stored_lead(*lead)),
             Command::SetAttributes { lead, names } => {
-                Self::SetAttributes(stored_lead(*lead), names.iter().cloned().map(Text).collect())
+                AskV1::SetAttributes(stored_lead(*lead), names.iter().cloned().map(Text).collect())
             }
             Command::AdoptOrphan { orphan, into } => {
                 let (target, lead_type) = match into {
                     Adoption::Lead(lead) => (Some(stored_lead(*lead)), None),
                     Adoption::NewLead(lead_type) => (None, Some(Text(lead_type.clone()))),
                 };
-                Self::AdoptOrphan(stored_recorded(*orphan), target, lead_type)
+                AskV1::AdoptOrphan(stored_recorded(*orphan), target, lead_type)
             }
-            Command::MoveInteraction { interaction, recorded_in, to, remaining } => Self::MoveInteraction(
+            Command::MoveInteraction { interaction, recorded_in, to, remaining } => AskV1::MoveInteraction(
                 stored_recorded(*interaction),
                 stored_lead(*recorded_in),
                 stored_lead(*to),
                 stored_span(*remaining),
             ),
             Command::DiscreditInteraction { .. } => unreachable!("version 5 takes it"),
-            Command::MergeVisitors { one, other } => Self::MergeVisitors(one.0, other.0),
+            Command::MergeVisitors { one, other } => AskV1::MergeVisitors(one.0, other.0),
             Command::UnmergeVisitor { visitor, afterwards } => {
-                Self::UnmergeVisitor(visitor.0, *afterwards == AfterUnmerge::KeepApart)
+                AskV1::UnmergeVisitor(visitor.0, *afterwards == AfterUnmerge::KeepApart)
             }
-            Command::SettleDuplicate { one, other } => Self::SettleDuplicate(one.0, other.0),
-        }
+            Command::SettleDuplicate { one, other } => AskV1::SettleDuplicate(one.0, other.0),
+            Command::EraseVisitor { visitor, reason } => return Self::Erasure(*visitor, Text(reason.clone())),
+        })
     }
 }
 

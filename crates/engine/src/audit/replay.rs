@@ -188,9 +188,11 @@ impl Replaying<'_> {
                 self.ticked = Some((tenant, Time::from_millis(record.header.occurred_at)));
                 Ok(None)
             }
-            InputFacts::Interaction(_) | InputFacts::Command(_) | InputFacts::Discredit(_) | InputFacts::Deadline => {
-                Ok(self.decide_or_fold(tenant, record))
-            }
+            InputFacts::Interaction(_)
+            | InputFacts::Command(_)
+            | InputFacts::Discredit(_)
+            | InputFacts::Erasure(_)
+            | InputFacts::Deadline => Ok(self.decide_or_fold(tenant, record)),
             InputFacts::Rescoring(step) => self.rescore_or_fold(tenant, record, step),
             InputFacts::Quarantined(_) | InputFacts::Conflict(_) | InputFacts::Released(_) => Ok(None),
         }

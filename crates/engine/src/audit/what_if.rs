@@ -285,6 +285,7 @@ impl Trying {
             }
             InputFacts::Command(command) => self.other.take_command(policy, record, Command::from(&command.ask)),
             InputFacts::Discredit(discredit) => self.other.take_command(policy, record, Command::from(discredit)),
+            InputFacts::Erasure(erasure) => self.other.take_command(policy, record, Command::from(erasure)),
             InputFacts::Tick | InputFacts::Deadline => {
                 self.clock = self.clock.max(Some(at));
                 self.other.fire(policy, tenant, at);

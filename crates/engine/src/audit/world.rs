@@ -74,6 +74,9 @@ impl World {
             InputFacts::Discredit(discredit) => {
                 Input::Command { at, command: Command::from(discredit), expected_version: discredit.expected_version }
             }
+            InputFacts::Erasure(erasure) => {
+                Input::Command { at, command: Command::from(erasure), expected_version: None }
+            }
             InputFacts::Deadline => Input::Deadline { visitor: VisitorId(record.header.visitor), at },
             InputFacts::Policy(_)
             | InputFacts::Tick

@@ -6,6 +6,7 @@
 //! redirects    absorbed u64                        → survivor u64
 //! identifiers  kind u8 | keyed hash u128           → visitor u64 that learnt it
 //! orders       keyed hash u128                     → visitor u64 | ordinal u32
+//! facts        "erased/" | position u64            → visitor u64 that the record erased
 //! deadlines    tenant u32 | due u64 (sign flipped) | visitor u64 → (empty)
 //! ```
 
@@ -65,6 +66,23 @@ pub(crate) fn identifier_key(identifier: Identifier) -> [u8; 17] {
     first.copy_from_slice(&[kind]);
     rest.copy_from_slice(&identifier.key.0.to_be_bytes());
     key
+}
+
+/// What rows about erasures begin with.
+const ERASED: &[u8; 7] = b"erased/";
+
+pub(crate) fn erased_key(position: LogPosition) -> [u8; 15] {
+    let mut key = [0; 15];
+    let (first, rest) = key.split_at_mut(ERASED.len());
+    first.copy_from_slice(ERASED);
+    rest.copy_from_slice(&position.0.to_be_bytes());
+    key
+}
+
+pub(crate) fn read_erased(key: &[u8], value: &[u8]) -> Result<(LogPosition, VisitorId), EngineError> {
+    let position = key.strip_prefix(ERASED).and_then(|position| position.try_into().ok());
+    let position = LogPosition(u64::from_be_bytes(position.ok_or(damaged("facts"))?));
+    Ok((position, read_visitor("facts", value)?))
 }
 
 pub(crate) fn order_key(order: OrderKey) -> [u8; 16] {

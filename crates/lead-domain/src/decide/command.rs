@@ -48,17 +48,21 @@ impl Desk<'_> {
             Command::MergeVisitors { one, other } => self.merge_by_hand(*one, *other),
             Command::UnmergeVisitor { visitor, afterwards } => self.unmerge(*visitor, *afterwards),
             Command::SettleDuplicate { one, other } => self.settle(*one, *other),
+            Command::EraseVisitor { visitor, .. } => self.erase(*visitor, at),
         }
     }
 
     pub(super) fn book_of(&self, visitor: VisitorId) -> Result<&Book, Refusal> {
         let book = self.shelf.book(visitor).filter(|book| book.tenant == self.tenant);
-        book.ok_or(Refusal::UnknownVisitor { visitor })
+        let book = book.ok_or(Refusal::UnknownVisitor { visitor })?;
+        if book.erased { Err(Refusal::VisitorErased { visitor: book.visitor }) } else { Ok(book) }
     }
 
     pub(super) fn find(&self, lead: LeadId) -> Result<&Lead, Refusal> {
         let book = self.shelf.book(lead.visitor).filter(|book| book.tenant == self.tenant);
-        book.and_then(|book| book.lead(lead)).ok_or(Refusal::UnknownLead { lead })
+        let book = book.ok_or(Refusal::UnknownLead { lead })?;
+        let found = book.lead(lead).ok_or(Refusal::UnknownLead { lead })?;
+        if book.erased { Err(Refusal::VisitorErased { visitor: book.visitor }) } else { Ok(found) }
     }
 
     fn find_open(&self, lead: LeadId, at: Time) -> Result<&Lead, Refusal> {
@@ -314,6 +318,20 @@ impl Desk<'_> {
         self.state(Event::DuplicateSettled { visitor: one, other });
         Ok(survivor)
     }
+
+    /// Ends what is open, and forgets who it was: with everyone merged into the person, whichever of them was named.
+    fn erase(&mut self, visitor: VisitorId, at: Time) -> Result<VisitorId, Refusal> {
+        self.book_of(visitor)?;
+        let survivor = self.settle_time(visitor, at);
+        let book = self.book_of(survivor)?;
+        let members = book.members.iter().map(|member| member.visitor).collect();
+        let open: Vec<LeadId> = book.open_leads().map(|lead| lead.id).collect();
+        for lead in open {
+            self.state(Event::LeadClosed { lead, cause: CloseCause::Erased, at, reason: None });
+        }
+        self.state(Event::VisitorErased { visitor: survivor, members });
+        Ok(survivor)
+    }
 }
 
 /// The lead whose version the command's caller may have seen.
@@ -333,7 +351,8 @@ const fn command_lead(command: &Command) -> Option<LeadId> {
         | Command::DiscreditInteraction { .. }
         | Command::MergeVisitors { .. }
         | Command::UnmergeVisitor { .. }
-        | Command::SettleDuplicate { .. } => None,
+        | Command::SettleDuplicate { .. }
+        | Command::EraseVisitor { .. } => None,
     }
 }
 

@@ -43,7 +43,8 @@ impl Desk<'_> {
         first: usize,
     ) {
         let policy = self.policy;
-        if policy.nurture.is_empty() {
+        let is_erased = self.shelf.book(visitor).is_some_and(|book| book.erased);
+        if policy.nurture.is_empty() || is_erased {
             return;
         }
         if let Some((_, interaction)) = touch {

@@ -151,6 +151,7 @@ impl Desk<'_> {
             | Event::VisitorsUnmerged { .. }
             | Event::DuplicateSuspected { .. }
             | Event::DuplicateSettled { .. }
+            | Event::VisitorErased { .. }
             | Event::CustomerLearned { .. }
             | Event::InteractionOrphaned { .. }
             | Event::ConversionRecorded { .. }

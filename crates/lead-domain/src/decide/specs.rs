@@ -3,6 +3,7 @@
 mod association;
 mod bots;
 mod commands;
+mod erasure;
 mod identity;
 mod late;
 mod life_cycle;

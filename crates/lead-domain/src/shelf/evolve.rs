@@ -26,6 +26,7 @@ impl Shelf {
                 self.settle(*visitor, *other);
                 self.settle(*other, *visitor);
             }
+            Event::VisitorErased { visitor, .. } => self.erase(*visitor),
             Event::InteractionOrphaned { .. } => {}
             Event::InteractionMoved { .. } => self.move_interaction(event),
             Event::LeadOpened { .. } => self.open_lead(event),
@@ -147,6 +148,22 @@ impl Shelf {
         }
     }
 
+    /// What leads back to the person goes; what counts stays. Orders stay too, so that none counts twice.
+    fn erase(&mut self, visitor: VisitorId) {
+        let Some(book) = self.book_mut(visitor) else { return };
+        book.erased = true;
+        book.suspected.clear();
+        book.nurture = None;
+        for lead in &mut book.leads {
+            lead.customer = None;
+        }
+        let held = std::mem::take(&mut book.identifiers);
+        for Held { identifier, .. } in held {
+            self.identifiers.remove(&identifier);
+            self.forgotten.push(identifier);
+        }
+    }
+
     fn open_lead(&mut self, event: &Event) {
         let Event::LeadOpened { lead, visitor, lead_type, at, customer, deadline } = event else { return };
         let Some(book) = self.book_mut(*visitor) else { return };
@@ -210,6 +227,7 @@ impl Shelf {
             | Event::VisitorsUnmerged { .. }
             | Event::DuplicateSuspected { .. }
             | Event::DuplicateSettled { .. }
+            | Event::VisitorErased { .. }
             | Event::LeadOpened { .. }
             | Event::InteractionOrphaned { .. }
             | Event::InteractionMoved { .. }

@@ -1,6 +1,6 @@
 //! What all acting commands share: ask, record, tell.
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use engine::{Answer, EngineError, Request};
 use lead_domain::{Name, Refusal};
 use listing::LeadRow;
@@ -87,6 +87,7 @@ fn check(ask: &Ask, args: &ActArgs, settings: &Settings) -> Result<(), UsageErro
 
 fn carry_out(mut folder: Folder, ask: Ask, args: &ActArgs) -> anyhow::Result<()> {
     let (tenant, name) = (folder.tenant()?, ask.name());
+    let erases = matches!(ask, Ask::EraseVisitor { .. });
     let Meaning::Command(command, personal) = service::meaning(&mut folder.engine, tenant, ask)? else {
         bail!("cannot record {name}: it has a way of its own");
     };
@@ -100,6 +101,9 @@ fn carry_out(mut folder: Folder, ask: Ask, args: &ActArgs) -> anyhow::Result<()>
         key: None,
     };
     let answer = folder.engine.execute(request)?;
+    if erases {
+        folder.clean().context("the person is erased from the log, but not yet from what was built with it")?;
+    }
     tell(answered(&folder, &answer)?, &folder.settings)?;
     folder.close()
 }

@@ -7,7 +7,7 @@ use proto_events::command_document::Ask;
 
 use crate::cli::{VisitorAct, VisitorArgs};
 use crate::commands::rows::Row;
-use crate::commands::{act, leads, nurture, timeline};
+use crate::commands::{act, export, leads, nurture, timeline};
 use crate::output::{line, table};
 use crate::remote::{Call, missing};
 use crate::settings::Settings;
@@ -33,6 +33,11 @@ pub(crate) fn run(args: &VisitorArgs, settings: &Settings) -> anyhow::Result<()>
             (Ask::UnmergeVisitor { visitor_id, keep_apart: *keep_apart }, act)
         }
         Some(VisitorAct::Settle { other, act }) => (Ask::SettleDuplicate { visitor_id, other_visitor_id: *other }, act),
+        Some(VisitorAct::Erase { reason, act }) => (Ask::EraseVisitor { visitor_id, reason: reason.clone() }, act),
+        Some(VisitorAct::Export { out }) => {
+            export::write(&mut source, visitor_id, out.as_deref())?;
+            return source.close();
+        }
         Some(VisitorAct::Open { lead_type, act }) => (Ask::OpenLead { visitor_id, lead_type: lead_type.clone() }, act),
     };
     act::execute(source, ask, shared, settings)

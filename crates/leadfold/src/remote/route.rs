@@ -46,6 +46,9 @@ impl Route {
             Ask::MergeVisitors { visitor_id, .. } => visitor(visitor_id, "merge"),
             Ask::UnmergeVisitor { visitor_id, .. } => visitor(visitor_id, "unmerge"),
             Ask::SettleDuplicate { visitor_id, .. } => visitor(visitor_id, "settle"),
+            Ask::EraseVisitor { visitor_id, .. } => {
+                Self { method: Method::DELETE, path: format!("/v1/visitors/{visitor_id}"), in_path: Some("visitor_id") }
+            }
             Ask::AdoptPolicy { .. } => {
                 Self { method: Method::PUT, path: "/v1/policy".to_owned(), in_path: Some("document") }
             }

@@ -11,8 +11,9 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use engine::Engine;
 use jetstream::{
-    Connection, ConnectionOptions, Credentials, FeedBatch, FeedError, FeedMark, FeedOptions, FeedSink, FeedStanding,
-    LEADFOLD_IN, Message, ProvisionError, Publisher, SinkError, StreamSettings, Subject, TlsFiles, provision, run_feed,
+    Connection, ConnectionOptions, Credentials, EraseError, Erased, FeedBatch, FeedError, FeedMark, FeedOptions,
+    FeedSink, FeedStanding, LEADFOLD_IN, Message, ProvisionError, Publisher, SinkError, StreamSettings, Subject,
+    TlsFiles, Unwanted, provision, run_feed,
 };
 use lead_domain::Time;
 use service::{Fed, Form, RawInput, Receipt, ServiceHandle};
@@ -153,6 +154,11 @@ impl Nats {
     /// Publishes over the connection that doesn't read.
     pub(crate) fn publisher(&self) -> Publisher {
         Publisher::new(self.small.clone())
+    }
+
+    /// Takes messages out of the incoming stream.
+    pub(crate) async fn erase(&self, unwanted: &[Unwanted]) -> Result<Erased, EraseError> {
+        jetstream::erase(&self.small, LEADFOLD_IN, unwanted).await
     }
 
     /// Why the feed can't be relied on now.

@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests and their helpers")]
 
+mod erasure;
 mod guards;
 mod inputs;
 mod kills;

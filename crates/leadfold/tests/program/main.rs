@@ -6,5 +6,6 @@ mod bad_input;
 mod commands;
 mod crash;
 mod ecom;
+mod erasure;
 mod remote;
 mod support;

@@ -19,6 +19,7 @@ const READ: &[&str] = &["operator", "analyst", "auditor", "admin"];
 const ACT: &[&str] = &["operator", "admin"];
 const ANALYSE: &[&str] = &["analyst", "auditor", "admin"];
 const AUDIT: &[&str] = &["auditor", "admin"];
+const PRIVACY: &[&str] = &["admin"];
 const CONFIGURE: &[&str] = &["admin"];
 
 /// A route, who may use it, what it needs, what it answers them, and what it answers about another tenant's things.
@@ -74,6 +75,8 @@ fn routes() -> Vec<Route> {
         act("/v1/visitors/{id}/merge", Kind::Two),
         act("/v1/visitors/{id}/unmerge", Kind::Merged),
         act("/v1/visitors/{id}/settle", Kind::Suspects),
+        Route("get", "/v1/visitors/{id}/export", Who::Roles(PRIVACY), Kind::Visitor, 200, 404),
+        Route("delete", "/v1/visitors/{id}", Who::Roles(PRIVACY), Kind::Erasing, 200, 404),
         configure("/v1/quarantine/{id}/retry", Kind::Repaired),
         configure("/v1/quarantine/{id}/discard", Kind::Quarantined),
         // It shows nothing of anybody's.

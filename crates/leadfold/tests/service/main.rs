@@ -8,6 +8,7 @@ mod clock;
 mod commands;
 mod description;
 mod discretion;
+mod erasure;
 mod events;
 mod limits;
 mod once;

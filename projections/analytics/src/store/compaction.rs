@@ -1,5 +1,6 @@
 //! Files made of several, on a thread of its own: fewer to open, and without rows that no longer count.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -26,6 +27,8 @@ pub(crate) struct Compaction {
     table: Table,
     inputs: Vec<Part>,
     stop: Arc<AtomicBool>,
+    /// What it writes.
+    path: PathBuf,
     thread: Option<JoinHandle<Result<Option<Part>, AnalyticsError>>>,
 }
 
@@ -53,10 +56,11 @@ impl Compaction {
         let (folder, generation) = (store.folder.clone(), store.manifest.generation);
         let stop = Arc::new(AtomicBool::new(false));
         let (job, told) = (inputs.clone(), Arc::clone(&stop));
+        let path = folder.join(name_of(table, &inputs, generation));
         let spawned = std::thread::Builder::new()
             .name("analytics files".to_owned())
             .spawn(move || write(&folder, table, generation, &job, &told));
-        Some(Self { table, inputs, stop, thread: Some(spawned.ok()?) })
+        Some(Self { table, inputs, stop, path, thread: Some(spawned.ok()?) })
     }
 
     pub(crate) fn is_finished(&self) -> bool {
@@ -96,14 +100,23 @@ impl Drop for Compaction {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Release);
         if let Some(thread) = self.thread.take() {
-            // Whatever it wrote, nothing names it.
+            // Whatever it wrote, nothing names it; and it may hold what is to be erased.
             let _ = thread.join();
+            let _ = std::fs::remove_file(&self.path);
         }
     }
 }
 
+/// The name of the file that takes the place of these.
+fn name_of(table: Table, inputs: &[Part], generation: u32) -> String {
+    let mut entries = inputs.iter().filter_map(Part::file).map(|file| &file.entry);
+    let first = entries.next();
+    let last = entries.next_back().or(first);
+    file_name(table, first.map_or(0, |file| file.from), last.map_or(0, |file| file.to), generation)
+}
+
 /// Writes the rows of the inputs that count. `None` when it was told to stop.
-fn write(
+pub(super) fn write(
     folder: &std::path::Path,
     table: Table,
     generation: u32,
@@ -113,7 +126,7 @@ fn write(
     let entries: Vec<&Arc<DataFile>> = inputs.iter().filter_map(Part::file).collect();
     let from = entries.first().map_or(0, |file| file.entry.from);
     let to = entries.last().map_or(0, |file| file.entry.to);
-    let name = file_name(table, from, to, generation);
+    let name = name_of(table, inputs, generation);
     let mut writer = FileWriter::begin(folder, &name, table)?;
     let mut noted = Noted::default();
     for (part, file) in inputs.iter().zip(entries) {

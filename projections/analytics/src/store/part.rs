@@ -13,6 +13,7 @@ use crate::lead::lead_key;
 use crate::store::file::DataFile;
 use crate::store::superseded::Superseded;
 use crate::table::Table;
+use crate::table::reading::Reading;
 
 /// Where rows stand.
 #[derive(Clone, Debug)]
@@ -136,6 +137,20 @@ impl Part {
                 Ok(None)
             }
         }
+    }
+
+    /// Shows every row, of these columns, whether it counts or not.
+    pub(crate) fn each(&self, columns: &[&str], mut see: impl FnMut(Reading<'_>)) -> Result<(), AnalyticsError> {
+        let mut see_all = |batch: &RecordBatch| (0..batch.num_rows()).for_each(|row| see(Reading { batch, row }));
+        match &self.source {
+            Source::Memory(batch) => see_all(batch),
+            Source::File(file) => {
+                for batch in file.read(columns, None)? {
+                    see_all(&batch?);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Reads some rows, given in rising order.

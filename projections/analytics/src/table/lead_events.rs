@@ -115,6 +115,7 @@ fn said_of_visitor<'a>(event: &'a Event) -> Option<Said<'a>> {
         Event::ConsentChanged { visitor, medium, given, at } => {
             Said { medium: medium.as_deref(), consent: Some(*given), at: Some(*at), ..about(*visitor) }
         }
+        Event::VisitorErased { visitor, .. } => about(*visitor),
         Event::LeadOpened { .. }
         | Event::CustomerLearned { .. }
         | Event::InteractionAttached { .. }
@@ -246,6 +247,7 @@ fn said_of_lead<'a>(event: &'a Event) -> Said<'a> {
         | Event::VisitorsUnmerged { .. }
         | Event::DuplicateSuspected { .. }
         | Event::DuplicateSettled { .. }
+        | Event::VisitorErased { .. }
         | Event::InteractionCounted { .. }
         | Event::InteractionsRecounted { .. }
         | Event::InteractionDiscredited { .. }

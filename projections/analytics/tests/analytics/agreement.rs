@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use analytics::{Analytics, Limits, Snapshot};
 use event_log::LogPosition;
-use lead_domain::Time;
+use lead_domain::{Command, Time, VisitorId};
 use listing::{LeadQuery, LeadRow, ListingReader};
 use proto_events::Personal;
 use rand::SeedableRng;
@@ -87,6 +87,31 @@ fn the_leads_table_is_the_listing() {
             drop(opened);
             let opened = Analytics::open_limited(folder.path(), limits).unwrap();
             assert_same(&listing, &opened.reader().snapshot(), &format!("{what}, put together and opened again"));
+        }
+    }
+}
+
+#[test]
+fn the_leads_table_is_the_listing_of_erased_people_too() {
+    for seed in 0..4 {
+        let mut world = random_world(seed, 300);
+        let mut erased = 0;
+        for visitor in (1..30).step_by(3).map(VisitorId) {
+            // Some were merged into somebody who is erased already.
+            let erase = Command::EraseVisitor { visitor, reason: "asked for it".into() };
+            erased += u32::from(world.asked(2_000, erase, Personal::default()).is_ok());
+        }
+        assert!(erased > 1, "{erased}");
+        let listing = world.followed();
+        for (name, limits) in [("all in the tail", Limits::default()), ("small files", SMALL)] {
+            let folder = tempfile::tempdir().unwrap();
+            let mut tables = followed(&world, folder.path(), limits);
+            let what = format!("history {seed}, {name}");
+            assert_same(&listing, &tables.projection().reader().snapshot(), &what);
+            tables.seal().unwrap();
+            drop(tables);
+            let opened = Analytics::open_limited(folder.path(), limits).unwrap();
+            assert_same(&listing, &opened.reader().snapshot(), &format!("{what}, opened again"));
         }
     }
 }

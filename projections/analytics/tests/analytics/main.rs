@@ -4,6 +4,7 @@
 
 mod agreement;
 mod asked;
+mod erasure;
 mod files;
 mod following;
 mod funnel;

@@ -145,6 +145,7 @@ impl Listing {
             | Event::VisitorsUnmerged { .. }
             | Event::DuplicateSuspected { .. }
             | Event::DuplicateSettled { .. }
+            | Event::VisitorErased { .. }
             | Event::LeadOpened { .. }
             | Event::CustomerLearned { .. }
             | Event::InteractionAttached { .. }

@@ -46,6 +46,39 @@ pub(crate) fn delete(connection: &Connection, id: InteractionId) -> rusqlite::Re
     connection.prepare_cached("DELETE FROM orphans WHERE id = ?1")?.execute([id.0.cast_signed()]).map(|_| ())
 }
 
+/// Takes what is personal out of all orphans of a visitor.
+pub(crate) fn erase_of(connection: &Connection, visitor: VisitorId) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached("SELECT id, facts FROM orphans WHERE visitor = ?1")?;
+    let read = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?));
+    let orphans: Vec<(i64, Vec<u8>)> =
+        statement.query_map([visitor.0.cast_signed()], read)?.collect::<Result<_, _>>()?;
+    for (id, facts) in orphans {
+        let mut encoded = Vec::new();
+        // A row that can't be read is left with nothing in it but what its columns say.
+        stored::encode_interaction(&impersonal(read_facts(&facts).unwrap_or_default()), &mut encoded);
+        connection
+            .prepare_cached("UPDATE orphans SET facts = ?2, attributes = NULL WHERE id = ?1")?
+            .execute(params![id, encoded])?;
+    }
+    Ok(())
+}
+
+/// An interaction without what leads to a person.
+fn impersonal(facts: InteractionFacts) -> InteractionFacts {
+    InteractionFacts {
+        message: 0,
+        fingerprint: 0,
+        customer_id: None,
+        email: None,
+        phone: None,
+        visitor_id: None,
+        country: None,
+        locale: None,
+        attributes: Vec::new(),
+        ..facts
+    }
+}
+
 /// Reads an orphan's state back.
 pub(crate) fn read(connection: &Connection, id: InteractionId) -> Result<Option<OrphanState>, RowError> {
     let mut statement = connection.prepare_cached(SELECT)?;

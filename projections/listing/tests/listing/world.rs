@@ -12,10 +12,7 @@ use lead_domain::{
 use listing::{LeadQuery, LeadRow, Listing, ListingReader};
 use projector::Projector;
 use projector::contract::Story;
-use proto_events::stored::v1::AskV1;
-use proto_events::stored::{
-    self, Attribute, Campaign, Device, Product, StoredCommand, StoredPolicy, StoredSale, Value,
-};
+use proto_events::stored::{self, Attribute, Campaign, Device, Product, StoredPolicy, StoredSale, Value};
 use proto_events::{Facts, InputFacts, InteractionFacts, Personal, policy_document};
 use tempfile::TempDir;
 
@@ -266,9 +263,8 @@ impl World {
                 _ => {}
             }
         }
-        let ask = AskV1::from(&command);
-        let stored = StoredCommand { operator: "olga".into(), expected_version: None, ask, request: None };
-        let facts = Facts { input: InputFacts::Command(stored), events };
+        let operator = "olga".into();
+        let facts = Facts { input: InputFacts::asked(&command, operator, None, None), events };
         self.record((ACME, visitor, at), &facts, Some(&personal));
         Ok(())
     }

@@ -125,7 +125,8 @@ impl Other {
             Command::OpenLead { .. }
             | Command::MergeVisitors { .. }
             | Command::UnmergeVisitor { .. }
-            | Command::SettleDuplicate { .. } => command,
+            | Command::SettleDuplicate { .. }
+            | Command::EraseVisitor { .. } => command,
         })
     }
 }

@@ -53,6 +53,13 @@ impl Http {
         Self::answer(request.header("content-type", "application/json").body(body.to_string())).await
     }
 
+    /// Erases a visitor.
+    pub(crate) async fn erase(&self, visitor: &str, reason: &str) -> Result<Answer> {
+        let request = self.client.delete(format!("{}/v1/visitors/{visitor}", self.url));
+        let body = serde_json::json!({ "reason": reason }).to_string();
+        Self::answer(request.header("content-type", "application/json").body(body)).await
+    }
+
     async fn answer(request: reqwest::RequestBuilder) -> Result<Answer> {
         let response = request.send().await?;
         let status = response.status().as_u16();

@@ -26,6 +26,7 @@ pub(crate) enum Kind {
     Attached,
     Two,
     Merged,
+    Erasing,
     Suspects,
     Quarantined,
     Repaired,
@@ -89,6 +90,7 @@ impl Things {
                 let (one, other) = (self.recorded().visitor, self.recorded().visitor);
                 json(one, json!({ "other_visitor_id": other }))
             }
+            Kind::Erasing => json(self.recorded().visitor, json!({ "reason": "asked for it" })),
             Kind::Merged => {
                 let Thing { id, body } = self.make(Kind::Two);
                 let body: Value = serde_json::from_str(&body.expect("a body").1).expect("JSON");

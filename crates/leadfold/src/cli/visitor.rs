@@ -1,0 +1,78 @@
+//! Arguments of `leadfold visitor`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use lead_domain::VisitorId;
+
+use super::ActArgs;
+
+#[derive(Args, Debug)]
+pub(crate) struct VisitorArgs {
+    /// The visitor, such as V42
+    pub(crate) id: VisitorId,
+    /// Its records, newest first
+    #[arg(long)]
+    pub(crate) timeline: bool,
+    /// Its nurture programmes, and what it said about messages
+    #[arg(long, conflicts_with = "timeline")]
+    pub(crate) nurture: bool,
+    /// How many records of the timeline to show
+    #[arg(long, default_value_t = 50, requires = "timeline")]
+    pub(crate) limit: usize,
+    #[command(subcommand)]
+    pub(crate) act: Option<VisitorAct>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum VisitorAct {
+    /// Make one visitor of two; the older one survives
+    #[command(after_help = "Example:\n  leadfold visitor V42 merge V77")]
+    Merge {
+        /// The other visitor
+        other: VisitorId,
+        #[command(flatten)]
+        act: ActArgs,
+    },
+    /// Undo a merge exactly
+    #[command(after_help = "Example:\n  leadfold visitor V77 unmerge --keep-apart")]
+    Unmerge {
+        /// Never merge the two again by shared identifiers
+        #[arg(long)]
+        keep_apart: bool,
+        #[command(flatten)]
+        act: ActArgs,
+    },
+    /// Say that a suspected duplicate is somebody else
+    #[command(after_help = "Example:\n  leadfold visitor V42 settle V77")]
+    Settle {
+        /// The other visitor
+        other: VisitorId,
+        #[command(flatten)]
+        act: ActArgs,
+    },
+    /// Forget who it is, for good: destroys the keys, and cleans everything that was built with them
+    #[command(after_help = "Example:\n  leadfold visitor V42 erase --reason 'asked for it'")]
+    Erase {
+        /// Why; stands in the log in clear, so it must not say who it was
+        #[arg(long)]
+        reason: String,
+        #[command(flatten)]
+        act: ActArgs,
+    },
+    /// Everything that is held about this person, as JSON
+    #[command(after_help = "Example:\n  leadfold visitor V42 export --out V42.json")]
+    Export {
+        /// The file to write; standard output without it
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Open a lead by hand
+    #[command(after_help = "Example:\n  leadfold visitor V42 open tablets")]
+    Open {
+        /// Its type
+        lead_type: String,
+        #[command(flatten)]
+        act: ActArgs,
+    },
+}
