@@ -137,6 +137,9 @@ impl InputFacts {
         expected_version: Option<u32>,
         request: Option<RequestKey>,
     ) -> Self {
+        if let Some(discredit) = Discredit::of(command, operator.clone(), expected_version, request) {
+            return Self::Discredit(discredit);
+        }
         match Recorded::of(command) {
             Recorded::Ask(ask) => Self::Command(StoredCommand { operator, expected_version, ask, request }),
             Recorded::Erasure(VisitorId(visitor), reason) => {

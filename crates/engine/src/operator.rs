@@ -5,7 +5,7 @@ use lead_domain::command::{Adoption, RecordedInteraction};
 use lead_domain::{
     Command, Event, Input, InteractionId, Lead, LeadId, Name, OrderKey, TenantId, Time, VisitorId, decide,
 };
-use proto_events::stored::{Discredit, Facts, InputFacts, Personal, RequestKey, encode_personal};
+use proto_events::stored::{Facts, InputFacts, Personal, RequestKey, encode_personal};
 
 use crate::batch::{Pending, visitor_key_number};
 use crate::engine::Engine;
@@ -214,22 +214,14 @@ fn pending(
     (at, received_at): (Time, Time),
     events: std::ops::Range<usize>,
 ) -> Pending {
-    let mut input = stored_input(request);
+    let operator = request.operator.clone().into();
+    let mut input = InputFacts::asked(&request.command, operator, request.expected_version, request.key);
     if let InputFacts::Erasure(erasure) = &mut input {
         erasure.untaken_keys = untaken_keys;
     }
     let mut record = Pending::bare(&input, request.tenant, at, received_at);
     record.events = events;
     record
-}
-
-/// A request as it is stored: most are commands of the first version, later ones are inputs of their own.
-fn stored_input(request: &Request) -> InputFacts {
-    let Request { operator, command, expected_version, key, .. } = request;
-    match Discredit::of(command, operator.clone().into(), *expected_version, *key) {
-        Some(discredit) => InputFacts::Discredit(discredit),
-        None => InputFacts::asked(command, operator.clone().into(), *expected_version, *key),
-    }
 }
 
 impl Pending {

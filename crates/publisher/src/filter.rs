@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use thiserror::Error;
 
 /// The words of all events, as `proto_events::lead_event::name` gives them.
-pub const EVENT_WORDS: [&str; 32] = [
+pub const EVENT_WORDS: [&str; 33] = [
     "visitor_created",
     "identifier_learned",
     "identifier_moved",
@@ -13,6 +13,7 @@ pub const EVENT_WORDS: [&str; 32] = [
     "visitors_unmerged",
     "duplicate_suspected",
     "duplicate_settled",
+    "visitor_erased",
     "lead_opened",
     "customer_learned",
     "interaction_attached",

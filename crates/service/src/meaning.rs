@@ -78,10 +78,10 @@ pub fn meaning(engine: &mut Engine, tenant: TenantId, ask: Ask) -> Result<Meanin
         Ask::SettleDuplicate { visitor_id: one, other_visitor_id: other } => {
             (Command::SettleDuplicate { one, other }, None)
         }
-        Ask::AdoptPolicy { document, rescore } => return Ok(Meaning::Policy(document, rescore)),
         Ask::EraseVisitor { visitor_id: visitor, reason } => {
             (Command::EraseVisitor { visitor, reason: reason.into() }, None)
         }
+        Ask::AdoptPolicy { document, rescore } => return Ok(Meaning::Policy(document, rescore)),
         Ask::RetryQuarantined { position, event } => {
             let event = event.map(|event| event.as_str().as_bytes().to_vec());
             return Ok(Meaning::Retry(LogPosition(position), event));

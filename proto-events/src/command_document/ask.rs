@@ -107,13 +107,13 @@ fn about_others(command: &str, fields: &mut Fields<'_>) -> Option<Ask> {
             visitor_id: fields.required_id("visitor_id", VISITOR),
             other_visitor_id: fields.required_id("other_visitor_id", VISITOR),
         },
-        "adopt_policy" => Ask::AdoptPolicy {
-            document: fields.required_prose("document", POLICY_CHARACTERS_MAX),
-            rescore: rescore(fields),
-        },
         "erase_visitor" => Ask::EraseVisitor {
             visitor_id: fields.required_id("visitor_id", VISITOR),
             reason: fields.required_name("reason", NAME_CHARACTERS_MAX),
+        },
+        "adopt_policy" => Ask::AdoptPolicy {
+            document: fields.required_prose("document", POLICY_CHARACTERS_MAX),
+            rescore: rescore(fields),
         },
         "retry_quarantined" => Ask::RetryQuarantined {
             position: fields.required_position("position"),

@@ -191,8 +191,8 @@ impl Replaying<'_> {
             InputFacts::Interaction(_)
             | InputFacts::Command(_)
             | InputFacts::Discredit(_)
-            | InputFacts::Erasure(_)
-            | InputFacts::Deadline => Ok(self.decide_or_fold(tenant, record)),
+            | InputFacts::Deadline
+            | InputFacts::Erasure(_) => Ok(self.decide_or_fold(tenant, record)),
             InputFacts::Rescoring(step) => self.rescore_or_fold(tenant, record, step),
             InputFacts::Quarantined(_) | InputFacts::Conflict(_) | InputFacts::Released(_) => Ok(None),
         }
