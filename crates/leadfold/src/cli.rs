@@ -240,6 +240,9 @@ pub(crate) enum PolicyCommand {
         #[arg(long, value_enum, default_value_t)]
         rescore: RescoreArg,
     },
+    /// Keep policies that are not in force yet; draft:NAME stands for one wherever a policy file is named
+    #[command(subcommand)]
+    Draft(DraftCommand),
     /// Show how far scoring open leads anew has come, or what it came to
     #[command(after_help = "Example:\n  leadfold policy rescoring")]
     Rescoring,
@@ -268,6 +271,31 @@ pub(crate) enum PolicyCommand {
     /// List all versions
     #[command(after_help = "Example:\n  leadfold policy history")]
     History,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DraftCommand {
+    /// Keep a policy without faults under a name, in place of what was kept under it
+    #[command(after_help = "Example:\n  leadfold policy draft save spring policy.toml\n  \
+        leadfold policy preview draft:spring\n  leadfold policy adopt draft:spring --rescore open")]
+    Save {
+        /// a-z, 0-9, - and _
+        name: String,
+        /// The policy (TOML)
+        file: PathBuf,
+    },
+    /// List the drafts
+    List,
+    /// Print a draft
+    Show {
+        /// Its name
+        name: String,
+    },
+    /// Delete a draft; what was adopted stays
+    Delete {
+        /// Its name
+        name: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -12,6 +12,7 @@ mod export;
 mod feed;
 mod funnel;
 pub(crate) mod import;
+mod kept_drafts;
 mod keys;
 mod lead;
 mod leads;

@@ -12,8 +12,8 @@ use serde_json::json;
 
 use crate::cli::PolicyCommand;
 use crate::commands::act::Told;
-use crate::commands::drafts;
 use crate::commands::rescoring::{self, Rescored};
+use crate::commands::{drafts, kept_drafts};
 use crate::failure::UsageError;
 use crate::folder::Folder;
 use crate::output::{json_line, line, rfc3339, table};
@@ -23,11 +23,14 @@ use crate::source::Source;
 
 pub(crate) fn run(command: &PolicyCommand, settings: &Settings) -> anyhow::Result<()> {
     match command {
-        PolicyCommand::Check { file } => check(file, settings),
-        PolicyCommand::Adopt { file, rescore } => adopt(file, (*rescore).into(), settings),
+        PolicyCommand::Check { file } => check(&kept_drafts::resolve(file, settings)?, settings),
+        PolicyCommand::Adopt { file, rescore } => {
+            adopt(&kept_drafts::resolve(file, settings)?, (*rescore).into(), settings)
+        }
+        PolicyCommand::Draft(command) => kept_drafts::run(command, settings),
         PolicyCommand::Rescoring => rescoring::show(settings),
-        PolicyCommand::Try { file, lead } => drafts::try_on(file, *lead, settings),
-        PolicyCommand::Preview { file } => drafts::preview(file, settings),
+        PolicyCommand::Try { file, lead } => drafts::try_on(&kept_drafts::resolve(file, settings)?, *lead, settings),
+        PolicyCommand::Preview { file } => drafts::preview(&kept_drafts::resolve(file, settings)?, settings),
         PolicyCommand::Show { number } => show(*number, settings),
         PolicyCommand::History => history(settings),
     }

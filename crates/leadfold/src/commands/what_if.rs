@@ -12,13 +12,14 @@ use lead_domain::{Lead, Status, Time};
 use serde_json::{Value, json};
 
 use crate::cli::WhatIfArgs;
-use crate::commands::policy;
+use crate::commands::{kept_drafts, policy};
 use crate::folder;
 use crate::output::{json_line, line, progress_bar, rfc3339, table};
 use crate::settings::Settings;
 
 pub(crate) fn run(args: &WhatIfArgs, settings: &Settings) -> anyhow::Result<()> {
-    let document = policy::read(&args.policy)?;
+    let file = kept_drafts::resolve(&args.policy, settings)?;
+    let document = policy::read(&file)?;
     let log = folder::log_to_read(settings)?;
     let started = Instant::now();
     let bar = progress_bar(log.head().position.0, "deciding under both policies");
@@ -26,7 +27,7 @@ pub(crate) fn run(args: &WhatIfArgs, settings: &Settings) -> anyhow::Result<()> 
     let found = what_if(&log, &options, &mut |position| bar.set_position(position.0));
     bar.finish_and_clear();
     let found = match found {
-        Err(EngineError::Policy { faults }) => return policy::refuse(&args.policy, &faults, settings),
+        Err(EngineError::Policy { faults }) => return policy::refuse(&file, &faults, settings),
         found => found?,
     };
     if let Some(path) = &args.export {

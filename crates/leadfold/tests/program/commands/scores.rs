@@ -266,3 +266,33 @@ fn grades_say_what_fit_and_engagement_say_together() {
     assert!(folder.run(["leads", "--grade", "D1"]).failed(2).contains("A1 to C3"));
     assert_eq!(shop().json(["leads", "--limit", "1"])[0]["grade"], Value::Null);
 }
+
+#[test]
+fn a_draft_is_kept_tried_and_adopted_by_its_name() {
+    let scratch = Folder::empty();
+    let file = scratch.write("draft.toml", draft());
+    let (file, folder) = (file.to_str().unwrap(), shop());
+    assert_eq!(folder.done(["policy", "draft", "list"]), "no drafts\n");
+    folder.done(["policy", "draft", "save", "spring", file]);
+    assert_eq!(folder.done(["policy", "draft", "show", "spring"]).trim_end(), draft().trim_end());
+    assert_eq!(folder.json(["policy", "draft", "list"]), [json!({ "draft": "spring", "tenant": "acme", "faults": 0 })]);
+    let lead = folder.json(["leads", "--sort=-score", "--limit", "1"]).pop().unwrap();
+    let id = lead["id"].as_str().unwrap();
+    assert_eq!(
+        folder.json(["policy", "try", "draft:spring", "--lead", id]),
+        folder.json(["policy", "try", file, "--lead", id])
+    );
+    let preview = |policy: &str| folder.json(["policy", "preview", policy]).pop().unwrap()["bands"].clone();
+    assert_eq!(preview("draft:spring"), preview(file));
+    let tried = folder.json(["what-if", "--policy", "draft:spring"]).pop().unwrap();
+    assert!(tried["what_if"]["became_hot"].is_number());
+    folder.done(["policy", "adopt", "draft:spring", "--rescore", "open"]);
+    assert_eq!(folder.done(["policy", "show"]).trim_end(), draft().trim_end());
+    folder.done(["policy", "draft", "delete", "spring"]);
+    assert!(folder.run(["policy", "adopt", "draft:spring"]).failed(2).contains("there is no draft spring"));
+    assert!(folder.run(["policy", "draft", "save", "../up", file]).failed(2).contains("can't name a draft"));
+    let faulty = scratch.write("faulty.toml", draft().replace("points", "pints"));
+    let refused = folder.run(["policy", "draft", "save", "spring", faulty.to_str().unwrap()]);
+    assert!(refused.code == Some(1) && refused.stderr.contains("see above"), "{}", refused.stderr);
+    assert_eq!(folder.done(["policy", "draft", "list"]), "no drafts\n", "nothing of it was kept");
+}
