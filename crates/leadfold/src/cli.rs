@@ -285,13 +285,16 @@ pub(crate) enum DraftCommand {
         file: PathBuf,
     },
     /// List the drafts
+    #[command(after_help = "Example:\n  leadfold policy draft list")]
     List,
     /// Print a draft
+    #[command(after_help = "Example:\n  leadfold policy draft show spring")]
     Show {
         /// Its name
         name: String,
     },
     /// Delete a draft; what was adopted stays
+    #[command(after_help = "Example:\n  leadfold policy draft delete spring")]
     Delete {
         /// Its name
         name: String,
