@@ -1,4 +1,5 @@
-//! What scoring costs an import: the same traffic under a policy without scoring, with its own rules, and with a hundred.
+//! What scoring costs an import: the same traffic under a policy without anything of the kind, with funnel and nurture
+//! programmes but no rules, with its own rules, and with a hundred. Ratios are to the one without rules.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -14,10 +15,17 @@ const RULES: usize = 100;
 const ACTIONS: [&str; 5] = ["product.viewed", "page.viewed", "search.performed", "cart.updated", "banner.clicked"];
 /// The tables of a policy that concern scores.
 const TABLES: [&str; 5] = ["[scoring]", "[[scoring.", "[temperature]", "[[funnel.", "[[nurture]]"];
+/// Those of them that concern rules.
+const RULE_TABLES: [&str; 2] = ["[scoring]", "[[scoring."];
 
 pub(crate) fn measure(args: &Args, traffic: &Path, folder: &Path) -> anyhow::Result<()> {
     let policy = fs::read_to_string(&args.policy).context("cannot read the policy")?;
-    let variants = [("none", without_scoring(&policy)), ("own", policy.clone()), ("100", with_rules(&policy))];
+    let variants = [
+        ("none", without(&policy, &RULE_TABLES)),
+        ("bare", without(&policy, &TABLES)),
+        ("own", policy.clone()),
+        ("100", with_rules(&policy)),
+    ];
     println!("round | rules | import /s | of none | CPU s | CPU of none | bytes each");
     for round in 1..=args.rounds {
         let mut none = None;
@@ -39,13 +47,13 @@ pub(crate) fn measure(args: &Args, traffic: &Path, folder: &Path) -> anyhow::Res
     Ok(())
 }
 
-/// The policy without the tables that concern scores.
-fn without_scoring(policy: &str) -> String {
+/// The policy without some tables.
+fn without(policy: &str, tables: &[&str]) -> String {
     let mut text = String::new();
     let mut skipping = false;
     for line in policy.lines() {
         if line.starts_with('[') {
-            skipping = TABLES.iter().any(|table| line.starts_with(table));
+            skipping = tables.iter().any(|table| line.starts_with(table));
         }
         if !skipping {
             text.push_str(line);

@@ -13,6 +13,7 @@ use std::borrow::Borrow;
 use crate::Name;
 use crate::ids::InteractionId;
 use crate::policy::bots::BOT_MARK;
+use crate::shelf::insert_tight;
 use crate::time::{Period, Time};
 
 /// The most rows of one lead. A ledger that is full takes no further points; rows without effect make room first.
@@ -339,7 +340,7 @@ impl Ledger {
         for row in rows {
             let place = self.rows.binary_search_by(|known| known.place().cmp(&row.place()));
             if let Err(place) = place {
-                self.rows.insert(place, row.clone());
+                insert_tight(&mut self.rows, place, row.clone());
             }
         }
         self.at = at;
@@ -367,7 +368,7 @@ impl Ledger {
     /// Notes an interaction for frequency rules.
     pub(crate) fn count(&mut self, counted: Counted) {
         let at = self.counted.partition_point(|known| known.place() < counted.place());
-        self.counted.insert(at, counted);
+        insert_tight(&mut self.counted, at, counted);
         if self.counted.len() > COUNTED_MAX {
             self.counted.remove(0);
         }

@@ -8,6 +8,8 @@ mod evolve;
 mod ledger;
 mod nurture;
 
+pub(crate) use evolve::insert_tight;
+
 use rustc_hash::FxHashMap;
 
 use crate::book::Book;

@@ -2,7 +2,8 @@
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "tests: a panic is a failure")]
 
-use std::collections::BTreeMap;
+#[path = "histories/programmes.rs"]
+mod programmes;
 
 use lead_domain::book::Status;
 use lead_domain::command::{Adoption, Command, RecordedInteraction};
@@ -13,7 +14,7 @@ use lead_domain::policy::bots::{BotRule, Burst};
 use lead_domain::policy::condition::{Condition, Frequency};
 use lead_domain::policy::scoring::{FunnelStage, LimitKey, RuleLimit, ScoreGroup, ScoringRule, Thresholds};
 use lead_domain::policy::{
-    ConversionRule, CountedFrom, CustomerIdMatch, EntryPoint, LeadType, Nurturing, Pick, Policy, Scoring, nurture,
+    ConversionRule, CountedFrom, CustomerIdMatch, EntryPoint, LeadType, Nurturing, Pick, Policy, Scoring,
 };
 use lead_domain::score::{Bounds, Decay, ScoreKind};
 use lead_domain::{
@@ -67,38 +68,6 @@ fn scoring() -> Scoring {
     scoring
 }
 
-/// Programmes that begin and end by everything that programmes can: actions, crossings, stages, the end of a lead.
-fn nurturing() -> Nurturing {
-    let action = |action: &str| Condition { action: Some(action.into()), ..Condition::default() };
-    let step = |delay, template: &str| nurture::Step { delay, template: template.into() };
-    let after = |hours| nurture::StepDelay::After(Period::from_hours(hours));
-    let quiet = |hours| nurture::StepDelay::AfterQuiet(Period::from_hours(hours));
-    let programme = |name: &str, start_when, stop_when, steps| nurture::Programme {
-        name: name.into(),
-        start_when,
-        stop_when,
-        steps,
-        at_most: Some(nurture::AtMost { times: 2, within: Some(Period::from_hours(30)) }),
-        medium: Some("email".into()),
-        expire_after: Period::from_hours(12),
-    };
-    let warm = Condition { temperature: Some(lead_domain::Temperature::Warm), ..Condition::default() };
-    let hot = Condition { temperature: Some(lead_domain::Temperature::Hot), ..Condition::default() };
-    let bought = Condition { stage: Some("bought".into()), ..Condition::default() };
-    let closed = Condition { closed: Some(true), ..Condition::default() };
-    let viewed = vec![step(after(3), "first"), step(after(8), "second")];
-    let rule = |name: &str| nurture::ConsentRule { when: action(name), medium: None };
-    Nurturing {
-        programmes: vec![
-            programme("viewed", action("page.viewed"), Some(action("purchase")), viewed),
-            programme("warm", warm, Some(hot), vec![step(quiet(4), "quiet"), step(quiet(4), "quieter")]),
-            programme("bought", bought, None, vec![step(after(2), "thanks")]),
-            programme("gone", closed, Some(action("page.viewed")), vec![step(after(9), "come back")]),
-        ],
-        consent: nurture::ConsentRules { opt_in: Vec::new(), opt_out: vec![rule("purchase")], required: false },
-    }
-}
-
 fn policy(strict: bool) -> Policy {
     let lead_type = |name: &str, hours, counted_from, active| LeadType {
         name: name.into(),
@@ -135,7 +104,7 @@ fn policy(strict: bool) -> Policy {
             point("support", None, &["short"], Pick::MostRecent),
         ],
         scoring: scoring(),
-        nurture: nurturing(),
+        nurture: programmes::nurturing(),
         version: 1,
     };
     policy.checked(None).expect("a policy without faults")
@@ -430,39 +399,6 @@ fn check_invariants(story: &Story) {
     assert_eq!(story.placed, story.interactions);
 }
 
-/// What programmes promise, read off the events alone.
-#[expect(clippy::wildcard_enum_match_arm, reason = "it is about the events that it names")]
-fn check_programmes(policy: &Policy, events: &[Event]) {
-    let mut running: BTreeMap<(LeadId, Name), (Time, u16)> = BTreeMap::new();
-    let mut opted_out: Vec<VisitorId> = Vec::new();
-    for event in events {
-        match event {
-            Event::ConsentChanged { visitor, given: false, .. } => opted_out.push(*visitor),
-            Event::NurtureStarted { lead, programme, at, .. } => {
-                let known = running.insert((*lead, programme.clone()), (*at, 0));
-                assert_eq!(known, None, "it runs once at a time");
-            }
-            Event::NurtureStepDue { lead, programme, step, at, due_at, expires_at, template, .. } => {
-                let rules = policy.nurture.programme(programme).expect("a programme of the policy");
-                let (started_at, last) = running.get_mut(&(*lead, programme.clone())).expect("it runs");
-                assert!(*step > *last && due_at <= at && at <= expires_at && due_at >= started_at);
-                assert_eq!(rules.steps[usize::from(*step) - 1].template, *template);
-                assert!(!opted_out.contains(&lead.visitor), "who opted out hears nothing");
-                *last = *step;
-            }
-            Event::NurtureStepSuppressed { lead, programme, step, .. } => {
-                let (_, last) = running.get_mut(&(*lead, programme.clone())).expect("it runs");
-                assert!(*step > *last);
-                *last = *step;
-            }
-            Event::NurtureStopped { lead, programme, .. } => {
-                assert!(running.remove(&(*lead, programme.clone())).is_some(), "it ran");
-            }
-            _ => {}
-        }
-    }
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1_500, max_global_rejects: 100_000, failure_persistence: None, ..Default::default() })]
 
@@ -517,7 +453,7 @@ proptest! {
         for step in &steps {
             story.take(&policy, step);
         }
-        check_programmes(&policy, &story.events);
+        programmes::check(&policy, &story.events);
     }
 
     #[test]

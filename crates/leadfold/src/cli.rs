@@ -241,7 +241,10 @@ pub(crate) enum PolicyCommand {
         rescore: RescoreArg,
     },
     /// Keep policies that are not in force yet; draft:NAME stands for one wherever a policy file is named
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  leadfold policy draft save spring policy.toml\n  leadfold policy preview draft:spring"
+    )]
     Draft(DraftCommand),
     /// Show how far scoring open leads anew has come, or what it came to
     #[command(after_help = "Example:\n  leadfold policy rescoring")]

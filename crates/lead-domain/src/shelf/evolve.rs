@@ -320,7 +320,7 @@ fn insert_held(book: &mut Book, held: Held) {
 
 /// Inserts at a place that is there. Most books stay small and there are hundreds of thousands of them, so a list grows
 /// by half of itself instead of starting with room for four.
-fn insert_tight<T>(list: &mut Vec<T>, place: usize, item: T) {
+pub(crate) fn insert_tight<T>(list: &mut Vec<T>, place: usize, item: T) {
     if list.len() == list.capacity() {
         list.reserve_exact(1 + list.len() / 2);
     }
