@@ -1,7 +1,9 @@
 //! What an erased person's attributes were stands in no file any more, not even in rows that no longer count.
 
+use std::error::Error;
 use std::fs::{self, File};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use analytics::{Analytics, Limits};
 use datafusion::arrow::util::pretty::pretty_format_batches;
@@ -17,18 +19,36 @@ const COUNTS: &str = "select (select count(*) from interactions) as interactions
      (select count(*) from leads) as leads, (select sum(interactions) from leads) as attached, \
      (select sum(rgus) from leads) as rgus";
 
-/// Everything that the Parquet files of a folder hold, unpacked.
+/// Everything that the Parquet files of a folder hold, unpacked. Files are put together meanwhile, so one may be unfinished
+/// or gone: then all of them are read again.
 fn unpacked(data: &Path) -> String {
-    let models = fs::read_dir(data.join("projections")).unwrap().map(|entry| entry.unwrap().path());
-    let files = models.filter(|path| path.is_dir()).flat_map(|model| fs::read_dir(model).unwrap());
-    let files = files.map(|entry| entry.unwrap().path());
-    let mut text = String::new();
-    for file in files.filter(|path| path.extension().is_some_and(|extension| extension == "parquet")) {
-        let batches = ParquetRecordBatchReaderBuilder::try_new(File::open(&file).unwrap()).unwrap().build().unwrap();
-        let batches: Vec<_> = batches.map(Result::unwrap).collect();
-        text += &pretty_format_batches(&batches).unwrap().to_string();
+    let started = Instant::now();
+    loop {
+        match read_all(data) {
+            Ok(text) => return text,
+            Err(error) if started.elapsed() > Duration::from_secs(30) => panic!("{error}"),
+            Err(_) => std::thread::sleep(Duration::from_millis(5)),
+        }
     }
-    text
+}
+
+fn read_all(data: &Path) -> Result<String, Box<dyn Error>> {
+    let mut text = String::new();
+    for model in fs::read_dir(data.join("projections"))? {
+        let model = model?.path();
+        if !model.is_dir() {
+            continue;
+        }
+        for file in fs::read_dir(model)? {
+            let file = file?.path();
+            if file.extension().is_some_and(|extension| extension == "parquet") {
+                let batches = ParquetRecordBatchReaderBuilder::try_new(File::open(&file)?)?.build()?;
+                let batches = batches.collect::<Result<Vec<_>, _>>()?;
+                text += &pretty_format_batches(&batches)?.to_string();
+            }
+        }
+    }
+    Ok(text)
 }
 
 /// Two people who come again and again, so that their rows are in many files, and one who is merged.
