@@ -194,6 +194,12 @@ impl<'a> Record<'a> {
         if expected == self.chain { Ok(()) } else { Err(RecordError::Chain) }
     }
 
+    /// The first 80 bytes of the record: what the chain covers of the header.
+    #[must_use]
+    pub const fn header_bytes(&self) -> &'a [u8] {
+        self.hashed
+    }
+
     /// Appends header and facts of a new record to `out` and returns its chain value. The caller appends the sealed
     /// personal part of exactly `header.personal_len` bytes next; sealing it may use the chain value.
     pub fn write(header: &Header, before: Chain, facts: &[u8], out: &mut Vec<u8>) -> Chain {
