@@ -196,6 +196,8 @@ pub enum LeadEvent {
     },
     /// A nurture programme ended.
     NurtureStopped { lead_id: String, programme: String, at: String, because: &'static str },
+    /// The head of the log was signed: `note` is a checkpoint as C2SP describes it, over `size` records of all tenants.
+    HeadSigned { size: u64, note: String },
 }
 
 /// When the next step of a nurture programme is due: at a time, or once the visitor has been quiet for so long.

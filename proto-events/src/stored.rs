@@ -1,6 +1,6 @@
 //! Records as they are stored: what the facts and the personal part of a record hold, and their codec.
 //!
-//! The types here are the newest shapes. [`v1`] to [`v7`] hold the frozen shapes of their versions; a later
+//! The types here are the newest shapes. [`v1`] to [`v9`] hold the frozen shapes of their versions; a later
 //! version adds a module with its own frozen shapes and a `From` step upward, and records of every version stay readable
 //! for ever. The log is never rewritten.
 //!
@@ -21,6 +21,7 @@ pub mod v4;
 pub mod v5;
 pub mod v6;
 pub mod v7;
+pub mod v9;
 
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
 use compact_str::CompactString;
@@ -41,6 +42,7 @@ pub use v2::{
 pub use v5::DiscreditV5 as Discredit;
 pub use v6::ErasureV6 as Erasure;
 pub use v7::RescoringV7 as Rescoring;
+pub use v9::SignedHeadV9 as SignedHead;
 
 /// The codec id of bincode 2.0.1, standard configuration, version 1 of the shapes.
 pub const CODEC: u8 = 1;
@@ -117,6 +119,8 @@ pub enum InputFacts {
     Discredit(Discredit),
     /// An operator's request to forget who a visitor is.
     Erasure(Erasure),
+    /// The log's head was signed.
+    SignedHead(SignedHead),
 }
 
 /// An input, borrowed from wherever it stands.
@@ -163,6 +167,7 @@ impl InputFacts {
             | Self::Released(_)
             | Self::Discredit(_)
             | Self::Erasure(_)
+            | Self::SignedHead(_)
             | Self::Rescoring(_) => InputRef::Other(self),
         }
     }
@@ -200,6 +205,8 @@ pub mod kind {
     pub const DISCREDIT: u8 = 14;
     /// An operator's request to forget who a visitor is.
     pub const ERASURE: u8 = 15;
+    /// A signed head of the log.
+    pub const SIGNED_HEAD: u8 = 18;
 }
 
 /// Appends the encoding of `value` to `out`.
@@ -277,6 +284,7 @@ pub fn encode_input(input: &InputFacts, out: &mut Vec<u8>) {
         InputFacts::Rescoring(rescoring) => encode_into(rescoring, out),
         InputFacts::Discredit(discredit) => encode_into(discredit, out),
         InputFacts::Erasure(erasure) => encode_into(erasure, out),
+        InputFacts::SignedHead(head) => encode_into(head, out),
     }
 }
 
@@ -379,6 +387,9 @@ pub fn decode_input(codec: u8, bytes: &[u8]) -> Result<(InputFacts, &[u8]), Deco
             decode_from("a step of scoring anew", rest).map(|(step, rest)| (InputFacts::Rescoring(step), rest))?
         }
         kind::ERASURE => decode_from("an erasure", rest).map(|(erasure, rest)| (InputFacts::Erasure(erasure), rest))?,
+        kind::SIGNED_HEAD => {
+            decode_from("a signed head", rest).map(|(head, rest)| (InputFacts::SignedHead(head), rest))?
+        }
         unknown => return Err(DecodeError::Codec { what: "an input of this kind", found: unknown }),
     })
 }
@@ -414,6 +425,7 @@ impl InputFacts {
             Self::Rescoring(_) => kind::RESCORING,
             Self::Discredit(_) => kind::DISCREDIT,
             Self::Erasure(_) => kind::ERASURE,
+            Self::SignedHead(_) => kind::SIGNED_HEAD,
         }
     }
 }

@@ -19,8 +19,8 @@ use proto_events::lead_event;
 use proto_events::stored::v1::AskV1;
 use proto_events::stored::{
     self, Attribute, CODEC, Campaign, Conflict, Device, Discredit, Erasure, Product, Quarantined, Released, RequestKey,
-    Rescoring, StoredCommand, StoredPolicy, StoredSale, Value, decode_facts, decode_personal, encode_events,
-    encode_input, encode_personal,
+    Rescoring, SignedHead, StoredCommand, StoredPolicy, StoredSale, Value, decode_facts, decode_personal,
+    encode_events, encode_input, encode_personal,
 };
 use proto_events::text::Text;
 use proto_events::{Facts, InputFacts, InteractionFacts, Personal};
@@ -303,6 +303,10 @@ fn inputs() -> Vec<(String, InputFacts)> {
         ("keyed_release".to_owned(), InputFacts::Released(Released { taken: Some(1_050), request, ..released })),
         ("erasure".to_owned(), InputFacts::Erasure(erasure.clone())),
         ("keyed_erasure".to_owned(), InputFacts::Erasure(Erasure { untaken_keys: vec![1, 301], request, ..erasure })),
+        (
+            "signed_head".to_owned(),
+            InputFacts::SignedHead(SignedHead { previous: 7, size: 1_042, note: Text::from("log\n1042\nroot\n") }),
+        ),
         ("tick".to_owned(), InputFacts::Tick),
         ("deadline".to_owned(), InputFacts::Deadline),
         ("quarantined".to_owned(), InputFacts::Quarantined(quarantined)),

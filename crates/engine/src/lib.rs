@@ -11,6 +11,7 @@ mod options;
 mod engine;
 mod erasure;
 mod error;
+mod heads;
 mod intake;
 mod tick;
 
@@ -47,6 +48,7 @@ pub use audit::{
 };
 pub use drafts::Preview;
 pub use error::EngineError;
+pub use heads::RecordedHead;
 pub use operator::{Answer, Origin, Request};
 pub use options::{Clock, EngineOptions, Parts};
 pub use policies::PolicyRequest;

@@ -198,6 +198,7 @@ impl Engine {
             }
             InputFacts::Discredit(discredit) => self.remember_request(discredit.request, position),
             InputFacts::Erasure(erasure) => self.remember_request(erasure.request, position),
+            InputFacts::SignedHead(_) => self.note_signed_head(position),
             InputFacts::Deadline => {}
         }
         Ok(())

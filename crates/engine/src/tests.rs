@@ -189,7 +189,7 @@ fn a_repaired_input_leaves_quarantine_once() {
     let mut engine = disk.after_a_crash().open(1 << 20);
     let held = engine.quarantined(position).expect("it stays listed");
     assert!(matches!(held.state, crate::QuarantineState::Released(_)), "also after the tables were lost");
-    assert!(engine.verify(&mut |_| {}).expect("memory does not fail").is_whole());
+    assert!(engine.verify(None, &mut |_| {}).expect("memory does not fail").is_whole());
 }
 
 #[test]

@@ -1,6 +1,9 @@
-//! Verification: the log by its chain and seals, the tables by folding the log anew.
+//! Verification: the log by its chain, seals and signatures, the tables by folding the log anew.
+
+mod signed;
 
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::Arc;
 
 use event_log::{Chain, EventLog, Head, LogError, LogPosition, MemoryTables, Record, Table, Tables};
@@ -9,7 +12,7 @@ use proto_events::stored::{self, kind};
 
 use crate::engine::Engine;
 use crate::error::EngineError;
-use crate::library::rows::read_book;
+use crate::library::rows::{DEADLINE_KEY_BYTES, read_book, read_deadline};
 use crate::options::Parts;
 
 /// Findings beyond this many are counted, not kept: a folder with so many is damaged as a whole.
@@ -42,6 +45,8 @@ pub struct Verification {
     pub sealed: u64,
     /// Personal parts whose keys were destroyed.
     pub erased: u64,
+    /// Signed heads that the log gave again.
+    pub signed_heads: u64,
     /// State roots that the folded books gave again.
     pub state_roots: u64,
     /// Rows of the tables that the folded log gave again.
@@ -75,14 +80,30 @@ impl Verification {
 impl Engine {
     /// Walks the whole log and compares what it folds to with the tables. Memory grows with the number of visitors.
     ///
-    /// `progress` is told the position reached, now and then.
+    /// `tiles` is the folder with the kept hashes of the tree, if there is one. `progress` is told the position reached,
+    /// now and then.
     ///
     /// # Errors
     /// When the storage fails; damage is a finding, not an error.
-    pub fn verify(&mut self, progress: &mut dyn FnMut(LogPosition)) -> Result<Verification, EngineError> {
+    pub fn verify(
+        &mut self,
+        tiles: Option<&Path>,
+        progress: &mut dyn FnMut(LogPosition),
+    ) -> Result<Verification, EngineError> {
         self.write_back()?;
         let mut found = Verification { head: self.head(), ..Verification::default() };
-        self.verify_log(&mut found, progress)?;
+        let newest = self.newest_signed_head()?;
+        let (walked, signed) = std::thread::scope(|scope| {
+            let parts = self.parts.clone();
+            let hashing = scope.spawn(move || signed::verify(&parts, newest, tiles));
+            let walked = self.verify_log(&mut found, progress);
+            (walked, hashing.join())
+        });
+        walked?;
+        // A thread that panicked has printed why.
+        let signed = signed.map_err(|_| EngineError::WriterStopped)??;
+        found.signed_heads = signed.heads;
+        found.findings.extend(signed.findings);
         if !found.is_whole() {
             return Ok(found);
         }
@@ -184,11 +205,11 @@ impl Walk {
     }
 }
 
-/// Compares every table; armed deadlines by their meaning, since they may differ without harm.
+/// Compares every table. Ticks may be armed at other times without harm, so they are compared with the books.
 fn compare_tables(folded: &dyn Tables, stored: &dyn Tables, found: &mut Verification) -> Result<(), EngineError> {
     for table in Table::ALL {
         match table {
-            Table::Deadlines => {}
+            Table::Deadlines => check_deadlines(stored, found)?,
             Table::Books
             | Table::Facts
             | Table::Redirects
@@ -251,12 +272,35 @@ fn differs(table: Table, stored: &dyn Tables, expected: &[u8], actual: &[u8]) ->
     if mark.head != other_mark.head || mark.extra_heads != other_mark.extra_heads {
         return Ok(Some("the head of the visitor's stream differs from what the log says".to_owned()));
     }
-    let Some(deadline) = other.next_deadline() else { return Ok(None) };
-    let armed = other_mark.armed.filter(|armed| *armed <= deadline);
-    let Some(armed) = armed else { return Ok(Some("no tick is armed for an open lead".to_owned())) };
+    let is_late = |deadline| other_mark.armed.is_none_or(|armed| armed > deadline);
+    if other.next_deadline().is_some_and(is_late) {
+        return Ok(Some("no tick is armed for an open lead".to_owned()));
+    }
+    let Some(armed) = other_mark.armed else { return Ok(None) };
     let key = crate::library::rows::deadline_key(other.tenant, armed, other.visitor);
     let present = stored.get(Table::Deadlines, &key)?.is_some();
-    Ok((!present).then(|| "the armed tick of an open lead is missing".to_owned()))
+    Ok((!present).then(|| "the armed tick is missing".to_owned()))
+}
+
+/// Every armed tick is the one that its book names.
+fn check_deadlines(stored: &dyn Tables, found: &mut Verification) -> Result<(), EngineError> {
+    let mut rows = Rows::new(stored, Table::Deadlines);
+    while let Some((key, value)) = rows.peek()? {
+        let named = match read_deadline(&key) {
+            Ok((tenant, due, visitor)) => {
+                let book = stored.get(Table::Books, &visitor.0.to_be_bytes())?;
+                let read = book.and_then(|book| read_book(&book).ok());
+                key.len() == DEADLINE_KEY_BYTES
+                    && read.is_some_and(|(book, mark)| book.tenant == tenant && mark.armed == Some(due))
+            }
+            Err(_) => false,
+        };
+        if !named || !value.is_empty() {
+            found.find(row_place(Table::Deadlines, &key), "no book names the armed tick".to_owned(), REPAIR);
+        }
+        rows.advance();
+    }
+    Ok(())
 }
 
 /// Key and value.

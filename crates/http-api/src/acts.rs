@@ -227,7 +227,7 @@ pub(crate) mod bodies {
         #[schema(
             min_length = 1,
             max_length = 256,
-            pattern = r"^[^\x00-\x1f\x7f-\x9f]*[!-~][^\x00-\x1f\x7f-\x9f]*$",
+            pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$",
             example = "not_interested"
         )]
         reason: String,
@@ -272,7 +272,11 @@ pub(crate) mod bodies {
     #[serde(deny_unknown_fields)]
     pub(crate) struct OfType {
         /// A lead type of the policy, which must be active.
-        #[schema(min_length = 1, max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]*[!-~][^\x00-\x1f\x7f-\x9f]*$")]
+        #[schema(
+            min_length = 1,
+            max_length = 256,
+            pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
+        )]
         lead_type: String,
         /// When it counts as done; now where absent.
         #[schema(format = DateTime)]
@@ -287,7 +291,11 @@ pub(crate) mod bodies {
         #[schema(pattern = "^V[1-9][0-9]*$", example = "V42")]
         visitor_id: String,
         /// A lead type of the policy, which must be active.
-        #[schema(min_length = 1, max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]*[!-~][^\x00-\x1f\x7f-\x9f]*$")]
+        #[schema(
+            min_length = 1,
+            max_length = 256,
+            pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
+        )]
         lead_type: String,
         /// When it counts as done; now where absent.
         #[schema(format = DateTime)]
@@ -302,7 +310,7 @@ pub(crate) mod bodies {
         #[schema(
             min_length = 1,
             max_length = 4096,
-            pattern = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*[!-~][^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$"
+            pattern = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$"
         )]
         text: String,
         /// When it counts as written; now where absent.
@@ -418,7 +426,7 @@ pub(crate) mod bodies {
         #[schema(
             min_length = 1,
             max_length = 256,
-            pattern = r"^[^\x00-\x1f\x7f-\x9f]*[!-~][^\x00-\x1f\x7f-\x9f]*$",
+            pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$",
             example = "asked for it"
         )]
         reason: String,

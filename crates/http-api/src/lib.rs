@@ -59,6 +59,8 @@ mod changes;
 
 mod checkpoint;
 
+mod proofs;
+
 mod health;
 
 mod observe;
@@ -72,6 +74,7 @@ pub use nurture::{NurtureBegun, NurtureConsent, NurtureRun, VisitorNurture, visi
 pub use observe::current_trace;
 pub use options::ApiOptions;
 pub use problem::{Problem, ProblemBody};
+pub use proofs::{Evidence, ProofBundle, ProofError, ProofFile, ProofRequest, SignedHeadRow, sign_head};
 pub use quarantine::QuarantineRow;
 pub use router::{description, router};
 pub use scores::{ScoreLedger, ScoreLedgerRow, ScoreRuleAccount, ScoreRuleVerdict, score_ledger};

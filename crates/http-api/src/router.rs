@@ -30,7 +30,7 @@ use crate::problem::{Problem, ProblemBody};
 use crate::state::Api;
 use crate::{
     acts, changes, checkpoint, duplicates, events, funnel, health, leads, linger, nurture, observe, orphans, policies,
-    privacy, quarantine, report, scores, segment, sql, visitors,
+    privacy, proofs, quarantine, report, scores, segment, sql, visitors,
 };
 
 #[derive(OpenApi)]
@@ -108,6 +108,8 @@ fn routes_of_api() -> OpenApiRouter<Api> {
         .routes(routes!(quarantine::retry))
         .routes(routes!(quarantine::discard))
         .routes(routes!(checkpoint::make))
+        .routes(routes!(proofs::list, proofs::sign))
+        .routes(routes!(proofs::prove))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(health::metrics))

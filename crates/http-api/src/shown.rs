@@ -77,6 +77,11 @@ pub enum TimelineInput {
     },
     /// The hash over all books.
     StateRoot,
+    /// The log's head was signed.
+    SignedHead {
+        /// How many records it covers.
+        size: u64,
+    },
     /// The visitor was erased.
     Erasure {
         /// Who asked: an account name.
@@ -139,6 +144,7 @@ fn input(entry: &TimelineEntry) -> TimelineInput {
         InputFacts::Quarantined(reason) => TimelineInput::Quarantined { code: reason.code.as_str().to_owned() },
         InputFacts::Conflict(conflict) => TimelineInput::Conflict { original: conflict.original },
         InputFacts::StateRoot(_) => TimelineInput::StateRoot,
+        InputFacts::SignedHead(head) => TimelineInput::SignedHead { size: head.size },
         InputFacts::Erasure(erasure) => TimelineInput::Erasure {
             operator: erasure.operator.as_str().to_owned(),
             reason: erasure.reason.as_str().to_owned(),

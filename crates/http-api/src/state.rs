@@ -9,6 +9,7 @@ use engine::Tenant;
 use event_log::LogPosition;
 use lead_domain::VisitorId;
 use metrics_exporter_prometheus::PrometheusHandle;
+use proofs::Notary;
 use serde::Serialize;
 use service::{RawInput, Receipt, ServiceError, ServiceHandle};
 use tokio::sync::Semaphore;
@@ -84,6 +85,8 @@ pub struct Api {
     pub feed: Option<Arc<dyn FeedErasing>>,
     /// The analytics tables, where they are kept.
     pub analysis: Option<Analysis>,
+    /// What signs heads of the log and makes bundles from it.
+    pub notary: Option<Arc<Notary>>,
     /// Limits.
     pub options: Arc<ApiOptions>,
 }

@@ -16,6 +16,8 @@ use crate::vault::VAULT_FILE;
 pub const MASTER_FILE: &str = "master.key";
 /// Readable and writable for the owner alone.
 const OWNER_ONLY: u32 = 0o600;
+/// What separates signatures from every other use of the master key. Never to be changed.
+const SIGNING_CONTEXT: &str = "leadfold 2026-11-23 signatures of log heads";
 /// What separates identifier hashes from every other use of the master key. Never to be changed.
 const IDENTIFIER_CONTEXT: &str = "leadfold 2025-01-01 keyed hashes of identifiers";
 
@@ -79,6 +81,11 @@ impl MasterKey {
     /// The secret for hashing identifiers: the same for the same master key, and of no use to find that key.
     pub(crate) fn identifier_key(&self) -> [u8; 32] {
         blake3::derive_key(IDENTIFIER_CONTEXT, self.0.as_slice())
+    }
+
+    /// The secret that the log's signing key follows from: the same for the same master key, and of no use to find that.
+    pub(crate) fn signing_seed(&self) -> [u8; 32] {
+        blake3::derive_key(SIGNING_CONTEXT, self.0.as_slice())
     }
 
     /// The cipher that wraps keys.

@@ -31,6 +31,7 @@ pub struct KeyVault {
     id: VaultId,
     cipher: XChaCha20Poly1305,
     identifier_key: Zeroizing<[u8; 32]>,
+    signing_seed: Zeroizing<[u8; 32]>,
     slots: Slots,
     /// For errors.
     path: PathBuf,
@@ -79,6 +80,7 @@ impl KeyVault {
             id,
             cipher: master.cipher(),
             identifier_key: Zeroizing::new(master.identifier_key()),
+            signing_seed: Zeroizing::new(master.signing_seed()),
             slots,
             path,
             unsynced: AtomicBool::new(false),
@@ -158,6 +160,12 @@ impl KeyVault {
     #[must_use]
     pub fn identifier_key(&self) -> [u8; 32] {
         *self.identifier_key
+    }
+
+    /// The secret that the log's signing key follows from. The same for the same master key.
+    #[must_use]
+    pub fn signing_seed(&self) -> Zeroizing<[u8; 32]> {
+        self.signing_seed.clone()
     }
 
     /// The parts of the file that the new slots stand in, with them, once it is clear that no number is there twice and

@@ -13,7 +13,9 @@ use clap::{Args, Parser, Subcommand};
 use lead_domain::{InteractionId, LeadId, Time};
 use proto_events::command_document::Rescore;
 
-pub(crate) use audit::{AsOfArgs, AsOfCommand, BackupArgs, ExplainArgs, ReplayArgs, RestoreArgs, WhatIfArgs};
+pub(crate) use audit::{
+    AsOfArgs, AsOfCommand, BackupArgs, ExplainArgs, HeadsArgs, ProveArgs, ReplayArgs, RestoreArgs, WhatIfArgs,
+};
 pub(crate) use care::{ProjectionsAct, ProjectionsArgs, QuarantineAct, QuarantineArgs, QuarantineFilter};
 pub(crate) use orphans::{DuplicatesArgs, OrphanAct, OrphanArgs, OrphansArgs};
 pub(crate) use serving::{FeedCommand, KeysCommand, LogFormat, NatsArgs, ServeArgs};
@@ -150,6 +152,20 @@ pub(crate) enum Command {
         leadfold as-of 2026-01-31T12:00:00Z leads --status open\n  \
         leadfold as-of 2026-01-31T12:00:00Z --known-at 2026-01-31T12:00:00Z leads --json")]
     AsOf(AsOfArgs),
+    /// Write a bundle that proves what became of a lead, which `leadfold-check` checks offline
+    #[command(
+        after_help = "The records of the lead's visitor with proofs that they stand in the log, the policies that they \
+        were decided under, and the signed head of the log.\n\nExamples:\n  leadfold prove --lead V42-1 --out proof\n  \
+        leadfold prove --lead V42-1 --out proof --redact --since last-head.note\n  leadfold-check proof"
+    )]
+    Prove(ProveArgs),
+    /// List the signed heads of the log, or sign one
+    #[command(
+        after_help = "A head covers all records up to it by one hash. Whoever keeps one can check later that the log was \
+        only added to. A running service signs one every hour.\n\nExamples:\n  leadfold heads --sign\n  \
+        leadfold heads --limit 1 --json"
+    )]
+    Heads(HeadsArgs),
     /// Rebuild everything that is derived from the log: tables and read models. Never touches the log
     #[command(after_help = "Example:\n  leadfold repair")]
     Repair,
@@ -195,6 +211,8 @@ impl Command {
                 | Self::Repair
                 | Self::Projections(_)
                 | Self::Replay(_)
+                | Self::Prove(_)
+                | Self::Heads(_)
                 | Self::AsOf(_)
                 | Self::Restore(_)
                 | Self::WhatIf(_)

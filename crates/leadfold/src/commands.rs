@@ -11,7 +11,8 @@ mod explain;
 mod export;
 mod feed;
 mod funnel;
-pub(crate) mod import;
+pub(crate) mod heads;
+mod import;
 mod kept_drafts;
 mod keys;
 mod lead;
@@ -20,6 +21,7 @@ mod nurture;
 mod orphans;
 mod policy;
 mod projections;
+mod prove;
 mod quarantine;
 mod replay;
 mod rescoring;
@@ -67,6 +69,8 @@ pub(crate) fn run(command: &Command, settings: &Settings, configuration: &Config
         Command::Restore(args) => backup::restore(args, settings),
         Command::Explain(args) => explain::run(args, settings),
         Command::AsOf(args) => as_of::run(args, settings),
+        Command::Prove(args) => prove::run(args, settings),
+        Command::Heads(args) => heads::run(args, settings),
         Command::Repair => verify::repair(settings),
         Command::Generate(args) => {
             let mut out = BufWriter::new(std::io::stdout().lock());

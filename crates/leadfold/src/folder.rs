@@ -8,6 +8,7 @@
 //! DIR/keys/                the keys that personal data is sealed with: not for backups of the log
 //! DIR/checkpoint/          a copy of the log, while a backup is being made
 //! DIR/projections/         read models, which can be rebuilt from the log
+//! DIR/proofs/              hashes over the log's records, which can be computed again
 //! ```
 
 use std::fmt;
@@ -25,12 +26,16 @@ use key_vault::{KeyVault, MasterKey};
 use lead_domain::TenantId;
 use listing::Listing;
 use projector::{Projection, Projector};
+use proofs::Notary;
 use rocks_store::{LogOptions, ReadOnlyLog, RocksLog, RocksTables, TablesOptions};
 
 use crate::failure::UsageError;
 use crate::output::progress_bar;
 use crate::serve::Address;
 use crate::settings::Settings;
+
+/// What follows from the log.
+const DERIVED: [&str; 3] = ["tables", "projections", PROOFS];
 
 /// Behind the name of a folder that is only there to be removed.
 const DISCARDED: &str = "discarded";
@@ -45,6 +50,9 @@ pub(crate) const PAST: &str = "past";
 
 /// The file with the address of the service that holds the folder, as `Address` writes it.
 const ADDRESS: &str = "address";
+
+/// Where the tiles of the Merkle tree are.
+pub(crate) const PROOFS: &str = "proofs";
 
 /// Another process has the data folder open.
 #[derive(Debug, thiserror::Error)]
@@ -139,6 +147,11 @@ impl Folder {
         }
     }
 
+    /// What signs heads of the log and makes bundles from it.
+    pub(crate) fn notary(&self) -> anyhow::Result<Notary> {
+        notary(&self.settings.data, self.engine.parts())
+    }
+
     /// The listing's projector, not yet caught up.
     pub(crate) fn projector(&self) -> anyhow::Result<Projector<Listing>> {
         projector(&self.settings.data, self.engine.parts())
@@ -212,6 +225,12 @@ pub(crate) fn parts_to_read(settings: &Settings) -> anyhow::Result<Parts> {
     Ok(Parts { log, tables: Arc::new(MemoryTables::new()), vault: Arc::new(vault) })
 }
 
+/// What signs heads of the log in a data folder.
+pub(crate) fn notary(folder: &Path, parts: &Parts) -> anyhow::Result<Notary> {
+    let notary = Notary::open(parts.log.clone(), &folder.join(PROOFS), &parts.vault.signing_seed());
+    notary.with_context(|| format!("cannot open the proofs in {}", folder.display()))
+}
+
 /// Opens the listing in a data folder, to be driven along the log.
 pub(crate) fn projector(folder: &Path, parts: &Parts) -> anyhow::Result<Projector<Listing>> {
     let listing = Listing::open(folder)?;
@@ -244,7 +263,7 @@ pub(crate) fn discard_derived(settings: &Settings) -> anyhow::Result<()> {
     }
     let _lock = lock(folder)?;
     remove_discarded(folder)?;
-    for name in ["tables", "projections"] {
+    for name in DERIVED {
         let path = folder.join(name);
         match fs::rename(&path, folder.join(name).with_extension(DISCARDED)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -258,7 +277,7 @@ pub(crate) fn discard_derived(settings: &Settings) -> anyhow::Result<()> {
 
 /// Removes what was put aside to be removed. A crash on the way leaves some of it, which nobody mistakes for data.
 fn remove_discarded(folder: &Path) -> anyhow::Result<()> {
-    for name in ["tables", "projections"] {
+    for name in DERIVED {
         let path = folder.join(name).with_extension(DISCARDED);
         match fs::remove_dir_all(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {

@@ -99,6 +99,11 @@ impl Call {
         Self::of(Method::POST, "/v1/checkpoint".to_owned(), Repeat::Safe)
     }
 
+    /// A signature under the head of the log.
+    pub(crate) fn sign_head() -> Self {
+        Self::of(Method::POST, "/v1/heads".to_owned(), Repeat::Safe)
+    }
+
     /// Events as lines. Each counts once however often it arrives.
     pub(crate) fn events(lines: Vec<u8>) -> Self {
         let call = Self::of(Method::POST, "/v1/events".to_owned(), Repeat::Safe).query("wait", "decided");

@@ -8,6 +8,7 @@
 mod address;
 mod analysed;
 mod forgotten;
+mod heads;
 mod limited;
 mod listener;
 pub(crate) mod nats;
@@ -24,6 +25,7 @@ use anyhow::{Context, bail};
 use http_api::{Analysis, Api, ApiOptions, FeedErasing, Inlet};
 use jetstream::FeedMark;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use proofs::Notary;
 use service::{Service, ServiceHandle, ServiceOptions};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -60,6 +62,7 @@ pub(crate) fn run(args: &ServeArgs, settings: &Settings) -> anyhow::Result<()> {
     let options = ServiceOptions { clock: settings.clock, fed: args.nats.nats.is_some(), ..ServiceOptions::default() };
     let mark = nats::mark(&folder.engine)?;
     let analysed = analysed::Analysed::start(&folder)?;
+    let notary = Arc::new(folder.notary()?);
     let (engine, held) = folder.release();
     let service = Service::start(engine, projector, options)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -67,7 +70,7 @@ pub(crate) fn run(args: &ServeArgs, settings: &Settings) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("cannot start the threads for requests")?;
-    let operated = Operated { mark, guard, metrics, analysis: Some(analysed.analysis()) };
+    let operated = Operated { mark, guard, metrics, analysis: Some(analysed.analysis()), notary };
     let served = runtime.block_on(serve(args, settings, &service, operated));
     // Requests that are cut off must not hold the stages up.
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -87,6 +90,7 @@ struct Operated {
     guard: Guard,
     metrics: PrometheusHandle,
     analysis: Option<Analysis>,
+    notary: Arc<Notary>,
 }
 
 /// Without keys whoever reaches the service may do everything, so it must not be reached from elsewhere.
@@ -108,7 +112,7 @@ fn record_metrics() -> anyhow::Result<PrometheusHandle> {
 }
 
 async fn serve(args: &ServeArgs, settings: &Settings, service: &Service, operated: Operated) -> anyhow::Result<()> {
-    let Operated { mark, guard, metrics, analysis } = operated;
+    let Operated { mark, guard, metrics, analysis, notary } = operated;
     let stopping = CancellationToken::new();
     let signals = signals::watch(stopping.clone())?;
     // A port that is taken, or a certificate that can't be used, is told before anything goes out or comes in.
@@ -125,6 +129,8 @@ async fn serve(args: &ServeArgs, settings: &Settings, service: &Service, operate
     if let Some(file) = &args.webhooks {
         deliveries.deliver_to_webhooks(file)?;
     }
+    let every = Duration::from_secs(args.sign_every.saturating_mul(60));
+    let signing = tokio::spawn(heads::sign_regularly(handle.clone(), Arc::clone(&notary), every));
     let (connections, delivering) = (feed.nats.clone(), deliveries.handles());
     let api = Api {
         service: handle.clone(),
@@ -134,6 +140,7 @@ async fn serve(args: &ServeArgs, settings: &Settings, service: &Service, operate
         metrics,
         analysis,
         feed: erasing(feed.nats.clone(), &handle),
+        notary: Some(notary),
         ready: Arc::new(move || {
             connections.as_ref().and_then(LateNats::trouble).or_else(|| Deliveries::trouble(&delivering))
         }),
@@ -167,6 +174,7 @@ async fn serve(args: &ServeArgs, settings: &Settings, service: &Service, operate
     }
     deliveries.ended().await;
     drop(address);
+    signing.abort();
     upkeep.abort();
     signals.abort();
     served

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use thiserror::Error;
 
 /// The words of all events, as `proto_events::lead_event::name` gives them.
-pub const EVENT_WORDS: [&str; 33] = [
+pub const EVENT_WORDS: [&str; 34] = [
     "visitor_created",
     "identifier_learned",
     "identifier_moved",
@@ -39,6 +39,7 @@ pub const EVENT_WORDS: [&str; 33] = [
     "nurture_step_due",
     "nurture_step_suppressed",
     "nurture_stopped",
+    "head_signed",
 ];
 
 /// Everything, or only what is named.

@@ -6,9 +6,13 @@ use bytes::Bytes;
 use event_log::{Header, LogPosition};
 use lead_domain::{Event, Time, VisitorId};
 use proto_events::lead_event::{self, LeadEvent, Person, rfc3339};
+use proto_events::stored::SignedHead;
 use serde::Serialize;
 
 use crate::person::is_stale;
+
+/// The word for a signed head.
+pub(crate) const HEAD_SIGNED: &str = "head_signed";
 
 /// One lead event, ready to be sent. The same record gives the same bytes each time, but for a person erased meanwhile.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,20 +48,36 @@ struct CloudEvent<'a> {
 
 impl OutgoingEvent {
     /// The `index`th event of a record, from 0.
-    #[expect(clippy::expect_used, reason = "texts and numbers always have a form in JSON")]
     pub(crate) fn new(tenant: &Arc<str>, header: &Header, index: usize, event: &Event, whom: Option<Person>) -> Self {
         let mut data = LeadEvent::from(event);
         if let LeadEvent::NurtureStepDue { person, .. } = &mut data {
             *person = whom.map(Box::new);
         }
-        let word = lead_event::name(event);
+        Self::of(tenant, header, index, lead_event::name(event), subject(header, event), data)
+    }
+
+    /// A signed head of the log, as it goes to one of the tenants.
+    pub(crate) fn head_signed(tenant: &Arc<str>, header: &Header, index: usize, head: &SignedHead) -> Self {
+        let data = LeadEvent::HeadSigned { size: head.size, note: head.note.as_str().to_owned() };
+        Self::of(tenant, header, index, HEAD_SIGNED, None, data)
+    }
+
+    #[expect(clippy::expect_used, reason = "texts and numbers always have a form in JSON")]
+    fn of(
+        tenant: &Arc<str>,
+        header: &Header,
+        index: usize,
+        word: &'static str,
+        subject: Option<String>,
+        data: LeadEvent,
+    ) -> Self {
         let id = format!("{}-{index}", header.position);
         let cloud_event = CloudEvent {
             specversion: "1.0",
             id: &id,
             source: format!("leadfold/{tenant}"),
             r#type: format!("leadfold.{word}.v1"),
-            subject: subject(header, event),
+            subject,
             time: rfc3339(Time::from_millis(header.occurred_at)),
             recordedtime: rfc3339(Time::from_millis(header.recorded_at)),
             leadfoldposition: header.position.to_string(),

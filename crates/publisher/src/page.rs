@@ -3,14 +3,15 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use event_log::{EventLog, LogPosition, Record};
+use event_log::{EventLog, Header, LogPosition, Record};
 use lead_domain::TenantId;
-use proto_events::{DecodeError, lead_event, stored};
+use proto_events::stored::{self, SignedHead};
+use proto_events::{DecodeError, InputFacts, lead_event};
 use thiserror::Error;
 
 use crate::delivery::PublishError;
 use crate::filter::EventFilter;
-use crate::outgoing::OutgoingEvent;
+use crate::outgoing::{HEAD_SIGNED, OutgoingEvent};
 use crate::person::{PersonError, Persons, is_stale, nurtured};
 
 /// A page takes no further record once it has so many events, about 200 KB.
@@ -85,9 +86,23 @@ impl Source {
         }
     }
 
+    /// A signed head covers the records of all tenants, so it goes to each of them; they are numbered from 1.
+    fn take_head(&self, header: &Header, head: &SignedHead, page: &mut Page) {
+        if !self.filter.lets_event(HEAD_SIGNED) {
+            return;
+        }
+        let names = (1..).map_while(|number| self.tenants.name(TenantId(number)));
+        for (index, name) in names.enumerate().filter(|(_, name)| self.filter.lets_tenant(name)) {
+            page.events.push(OutgoingEvent::head_signed(&name, header, index, head));
+        }
+    }
+
     fn take(&self, record: &Record<'_>, page: &mut Page) -> Result<ControlFlow<()>, Unready> {
         let header = &record.header;
         let facts = stored::decode_facts(header.codec, record.facts)?;
+        if let InputFacts::SignedHead(head) = &facts.input {
+            self.take_head(header, head, page);
+        }
         if !facts.events.is_empty() {
             let tenant = TenantId(header.tenant);
             let Some(name) = self.tenants.name(tenant) else {

@@ -85,6 +85,7 @@ impl Projection for Analytics {
                 | InputFacts::Rescoring(_)
                 | InputFacts::Discredit(_)
                 | InputFacts::Erasure(_)
+                | InputFacts::SignedHead(_)
                 | InputFacts::StateRoot(_),
             ) => false,
         }
@@ -109,6 +110,7 @@ impl Projection for Analytics {
                     | InputFacts::Conflict(_)
                     | InputFacts::Released(_)
                     | InputFacts::Rescoring(_)
+                    | InputFacts::SignedHead(_)
                     | InputFacts::StateRoot(_) => {}
                 }
                 None

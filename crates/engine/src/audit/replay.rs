@@ -166,7 +166,8 @@ impl Replaying<'_> {
 
     /// Whether a tick is over by this record and has left something open.
     fn unfired(&mut self, record: &Decoded) -> Option<Difference> {
-        let goes_on = matches!(record.facts.input, InputFacts::Deadline | InputFacts::StateRoot(_));
+        let goes_on =
+            matches!(record.facts.input, InputFacts::Deadline | InputFacts::StateRoot(_) | InputFacts::SignedHead(_));
         let (tenant, clock) = self.ticked.filter(|_| !goes_on)?;
         self.ticked = None;
         let visitor = self.world.agenda.take_due(&self.world.shelf, tenant, clock)?;
@@ -194,7 +195,10 @@ impl Replaying<'_> {
             | InputFacts::Deadline
             | InputFacts::Erasure(_) => Ok(self.decide_or_fold(tenant, record)),
             InputFacts::Rescoring(step) => self.rescore_or_fold(tenant, record, step),
-            InputFacts::Quarantined(_) | InputFacts::Conflict(_) | InputFacts::Released(_) => Ok(None),
+            InputFacts::Quarantined(_)
+            | InputFacts::Conflict(_)
+            | InputFacts::Released(_)
+            | InputFacts::SignedHead(_) => Ok(None),
         }
     }
 

@@ -247,7 +247,7 @@ proptest! {
         live(&mut engine, &steps);
         let found = replayed(&disk.log);
         prop_assert_eq!(found.difference, None);
-        let verified = engine.verify(&mut |_| {}).expect("memory does not fail");
+        let verified = engine.verify(None, &mut |_| {}).expect("memory does not fail");
         prop_assert_eq!(found.state_root, verified.state_root);
         let later = ReplayOptions { from: LogPosition(from), ..all(&disk.log) };
         let later = replay(&disk.log, &later, &mut |_| {}).expect("memory does not fail");

@@ -302,7 +302,8 @@ impl Trying {
             | InputFacts::Quarantined(_)
             | InputFacts::Conflict(_)
             | InputFacts::StateRoot(_)
-            | InputFacts::Released(_) => return,
+            | InputFacts::Released(_)
+            | InputFacts::SignedHead(_) => return,
         }
         self.inputs += 1;
         self.recorded.world.fold(tenant, VisitorId(record.header.visitor), events);

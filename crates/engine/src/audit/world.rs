@@ -84,7 +84,8 @@ impl World {
             | InputFacts::Conflict(_)
             | InputFacts::StateRoot(_)
             | InputFacts::Released(_)
-            | InputFacts::Rescoring(_) => return None,
+            | InputFacts::Rescoring(_)
+            | InputFacts::SignedHead(_) => return None,
         };
         let decided = self.decide_input(policy, TenantId(record.header.tenant), &input, events);
         drop(input);

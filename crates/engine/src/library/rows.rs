@@ -103,8 +103,11 @@ pub(crate) fn read_lead(mut bytes: &[u8]) -> Result<LeadId, EngineError> {
     read().ok_or(damaged("orders"))
 }
 
-pub(crate) fn deadline_key(tenant: TenantId, due: Time, visitor: VisitorId) -> [u8; 20] {
-    let mut key = [0; 20];
+/// Tenant, time, visitor.
+pub(crate) const DEADLINE_KEY_BYTES: usize = 20;
+
+pub(crate) fn deadline_key(tenant: TenantId, due: Time, visitor: VisitorId) -> [u8; DEADLINE_KEY_BYTES] {
+    let mut key = [0; DEADLINE_KEY_BYTES];
     let (first, rest) = key.split_at_mut(4);
     let (middle, last) = rest.split_at_mut(8);
     first.copy_from_slice(&tenant.0.to_be_bytes());

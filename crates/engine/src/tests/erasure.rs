@@ -10,7 +10,7 @@ use super::*;
 use crate::batch::{untaken_key_number, visitor_key_number};
 use crate::{EngineError, Request, TimelineQuery};
 
-fn erase(visitor: u64) -> Request {
+pub(super) fn erase(visitor: u64) -> Request {
     Request {
         tenant: TENANT,
         operator: "dana".into(),
@@ -41,14 +41,14 @@ fn nothing_of_an_erased_visitor_opens_any_more_and_the_log_is_whole() {
     let (open, all) = opened(&mut engine, 1);
     assert!(open == 0 && all >= 3, "{open} of {all}");
     assert_eq!(opened(&mut engine, 2).0, 1, "somebody else's records are as they were");
-    let found = engine.verify(&mut |_| {}).expect("memory does not fail");
+    let found = engine.verify(None, &mut |_| {}).expect("memory does not fail");
     assert!(found.is_whole() && found.erased == 2, "{found:?}");
     let refused = engine.execute(erase(1));
     assert!(matches!(refused, Err(EngineError::Refused(Refusal::VisitorErased { .. }))));
     assert!(matches!(engine.execute(erase(77)), Err(EngineError::Refused(Refusal::UnknownVisitor { .. }))));
     drop(engine);
     let mut engine = disk.after_a_crash().open(4);
-    assert!(engine.verify(&mut |_| {}).expect("memory does not fail").is_whole());
+    assert!(engine.verify(None, &mut |_| {}).expect("memory does not fail").is_whole());
     assert_eq!(opened(&mut engine, 1).0, 0);
 }
 
@@ -68,7 +68,7 @@ fn somebody_who_returns_is_new_before_and_after_the_tables_follow() {
         let mut engine = disk.open(write_back_records);
         submit(&mut engine, &[event("c", 1, 2, "page.viewed")]);
         assert!(engine.book(TENANT, VisitorId(3)).is_err(), "known by then");
-        assert!(engine.verify(&mut |_| {}).expect("memory does not fail").is_whole());
+        assert!(engine.verify(None, &mut |_| {}).expect("memory does not fail").is_whole());
     }
 }
 
@@ -92,7 +92,7 @@ fn a_conflict_and_a_quarantined_input_with_the_persons_identifier_go_too() {
     engine.execute(erase(visitor.expect("it is recorded"))).expect("the visitor is there");
     let gone: Vec<bool> = (1..=4).map(|count| is_destroyed(&disk, untaken_key_number(count))).collect();
     assert_eq!(gone, [true, false, false, true]);
-    assert!(engine.verify(&mut |_| {}).expect("memory does not fail").is_whole());
+    assert!(engine.verify(None, &mut |_| {}).expect("memory does not fail").is_whole());
 }
 
 #[test]

@@ -17,7 +17,7 @@ fn events() -> impl Strategy<Value = Vec<String>> {
 fn outcome(engine: &mut Engine) -> ([u8; 32], event_log::Head) {
     engine.tick(TENANT, hours(400)).expect("memory does not fail");
     engine.flush().expect("memory does not fail");
-    let verification = engine.verify(&mut |_| {}).expect("memory does not fail");
+    let verification = engine.verify(None, &mut |_| {}).expect("memory does not fail");
     assert_eq!(verification.findings, [], "what the log says is what the tables hold");
     (verification.state_root, engine.head())
 }
@@ -71,7 +71,7 @@ fn state_roots_stand_in_the_log_and_are_checked_on_opening() {
         submit(&mut engine, &events);
     }
     engine.flush().expect("memory does not fail");
-    let verification = engine.verify(&mut |_| {}).expect("memory does not fail");
+    let verification = engine.verify(None, &mut |_| {}).expect("memory does not fail");
     assert_eq!((verification.findings.as_slice(), verification.state_roots), (&[][..], 1));
     drop(engine);
     let disk = Disk { tables: MemoryTables::new(), ..disk };

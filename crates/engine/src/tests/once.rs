@@ -47,7 +47,7 @@ fn let_go(engine: &mut Engine, release: Release) -> Result<Answer, EngineError> 
 }
 
 fn verified(engine: &mut Engine) -> Verification {
-    engine.verify(&mut |_| {}).expect("memory does not fail")
+    engine.verify(None, &mut |_| {}).expect("memory does not fail")
 }
 
 #[test]

@@ -67,7 +67,7 @@ fn a_key_is_known_after_a_crash_that_lost_the_tables() {
     let again = engine.execute(note("hello", key)).expect("it was carried out before");
     assert!(again.repeated);
     assert_eq!((again.position, again.leads.len()), (first.position, 1));
-    assert!(engine.verify(&mut |_| {}).expect("memory does not fail").is_whole());
+    assert!(engine.verify(None, &mut |_| {}).expect("memory does not fail").is_whole());
 }
 
 #[test]

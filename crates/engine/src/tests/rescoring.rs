@@ -122,7 +122,7 @@ fn check(disk: &Disk, engine: &mut Engine, but: &[LeadId]) {
     for (lead, now, then) in ledgers(engine).into_iter().filter(|(lead, ..)| !but.contains(lead)) {
         assert_eq!(now, then, "{lead}");
     }
-    let verification = engine.verify(&mut |_| {}).expect("memory does not fail");
+    let verification = engine.verify(None, &mut |_| {}).expect("memory does not fail");
     assert_eq!(verification.findings, [], "what the log says is what the tables hold");
     let options = ReplayOptions { from: LogPosition(1), to: LogPosition(u64::MAX), tenant: None };
     let replay = crate::replay(&disk.log, &options, &mut |_| {}).expect("memory does not fail");

@@ -55,6 +55,32 @@ pub(crate) struct RestoreArgs {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct ProveArgs {
+    /// The lead
+    #[arg(long, value_name = "ID")]
+    pub(crate) lead: LeadId,
+    /// Where the bundle goes: a folder that isn't there yet, or is empty
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Leave the sealed parts out, which only who has the keys can read
+    #[arg(long)]
+    pub(crate) redact: bool,
+    /// A file with an earlier signed head: the bundle then shows that the log only grew since
+    #[arg(long, value_name = "FILE")]
+    pub(crate) since: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct HeadsArgs {
+    /// Sign the head of the log as it is now, and record that
+    #[arg(long)]
+    pub(crate) sign: bool,
+    /// At most so many, newest first
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) limit: usize,
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct AsOfArgs {
     /// What had happened by then (RFC 3339), by all that is known
     #[arg(value_name = "TIME", value_parser = parse_time)]

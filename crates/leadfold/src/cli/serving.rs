@@ -121,6 +121,10 @@ pub(crate) struct ServeArgs {
     /// Webhooks that lead events go to (TOML)
     #[arg(long, value_name = "FILE", env = "LEADFOLD_WEBHOOKS")]
     pub(crate) webhooks: Option<PathBuf>,
+    /// How often the head of the log is signed and sent out, in minutes
+    #[arg(long, value_name = "MINUTES", env = "LEADFOLD_SIGN_EVERY", default_value_t = 60,
+        value_parser = clap::value_parser!(u64).range(1..=525_600))]
+    pub(crate) sign_every: u64,
     #[command(flatten)]
     pub(crate) nats: NatsArgs,
     /// How log lines are written

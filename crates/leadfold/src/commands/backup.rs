@@ -286,7 +286,7 @@ fn check_whole(place: &Path, settings: &Settings) -> anyhow::Result<Option<u64>>
     settings.data = place.to_owned();
     let mut folder = Folder::open(&settings)?;
     let bar = progress_bar(folder.engine.head().position.0, "verifying");
-    let found = folder.engine.verify(&mut |position| bar.set_position(position.0))?;
+    let found = folder.engine.verify(None, &mut |position| bar.set_position(position.0))?;
     bar.finish_and_clear();
     if let Some(finding) = found.findings.first() {
         bail!(DamageFound(format!("cannot use the backup: {}: {}", finding.place, finding.fault)));

@@ -114,6 +114,7 @@ fn input(input: &Value) -> String {
         "policy" => format!("policy version {}", number(input, "version")),
         "quarantined" => format!("quarantined: {}", text(input, "code")),
         "conflict" => format!("conflicts with #{}", number(input, "original")),
+        "signed_head" => format!("signed the head over {} records", number(input, "size")),
         "released" => format!("released #{} from quarantine", number(input, "quarantined")),
         other => other.replace('_', " "),
     }

@@ -6,7 +6,7 @@ use anyhow::bail;
 use serde_json::json;
 
 use crate::failure::DamageFound;
-use crate::folder::{self, Folder};
+use crate::folder::{self, Folder, PROOFS};
 use crate::output::{json_line, line, progress_bar, short_root};
 use crate::settings::Settings;
 
@@ -14,7 +14,8 @@ pub(crate) fn run(settings: &Settings) -> anyhow::Result<()> {
     let mut folder = Folder::open_itself(settings)?;
     let started = Instant::now();
     let bar = progress_bar(folder.engine.head().position.0, "verifying");
-    let found = folder.engine.verify(&mut |position| bar.set_position(position.0))?;
+    let tiles = folder.settings.data.join(PROOFS);
+    let found = folder.engine.verify(Some(&tiles), &mut |position| bar.set_position(position.0))?;
     bar.finish_and_clear();
     let root = short_root(&found.state_root);
     if settings.json {
@@ -23,7 +24,7 @@ pub(crate) fn run(settings: &Settings) -> anyhow::Result<()> {
         }
         json_line(&json!({
             "whole": found.is_whole(), "records": found.records, "bytes": found.bytes, "sealed": found.sealed,
-            "erased": found.erased, "state_roots": found.state_roots, "rows": found.rows,
+            "erased": found.erased, "signed_heads": found.signed_heads, "state_roots": found.state_roots, "rows": found.rows,
             "head": found.head.position.0, "chain": found.head.chain.short(), "state_root": root,
             "findings": found.findings.len() as u64 + found.more_findings,
         }))?;
@@ -32,12 +33,14 @@ pub(crate) fn run(settings: &Settings) -> anyhow::Result<()> {
             line(format_args!("{}: {}; {}", finding.place, finding.fault, finding.cure))?;
         }
         line(format_args!(
-            "{} records ({} bytes), {} seals opened, {} erased, {} state roots, {} rows of tables compared, in {:.1} s",
+            "{} records ({} bytes), {} seals opened, {} erased, {} state roots, {} signed heads, {} rows of tables \
+             compared, in {:.1} s",
             found.records,
             found.bytes,
             found.sealed,
             found.erased,
             found.state_roots,
+            found.signed_heads,
             found.rows,
             started.elapsed().as_secs_f64()
         ))?;

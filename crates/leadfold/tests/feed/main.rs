@@ -8,6 +8,7 @@
 
 mod erasure;
 mod guards;
+mod heads;
 mod inputs;
 mod kills;
 mod local;

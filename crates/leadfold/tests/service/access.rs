@@ -51,6 +51,10 @@ fn routes() -> Vec<Route> {
         audit("/v1/policy/versions", Kind::Nothing, 200),
         audit("/v1/policy/versions/{version}", Kind::Nothing, 200),
         audit("/v1/quarantine", Kind::Nothing, 200),
+        // A head covers the records of all tenants by one hash, and shows nothing of anybody's.
+        audit("/v1/heads", Kind::Nothing, 200),
+        Route("post", "/v1/heads", Who::Roles(AUDIT), Kind::Nothing, 201, 201),
+        audit("/v1/leads/{id}/proof", Kind::Lead, 404),
         read("/v1/leads/{id}", Kind::Lead, 404),
         read("/v1/leads/{id}/timeline", Kind::Lead, 404),
         read("/v1/leads/{id}/score", Kind::Lead, 404),

@@ -35,16 +35,21 @@ def before_call(context, case, kwargs):
     query = case.query if isinstance(case.query, dict) else {}
     # Cursors are opaque and belong to one query, so none can be made up; tests of paging follow real ones.
     query.pop("cursor", None)
+    # Nor can what a log has signed.
+    query.pop("since", None)
     # A position that the log has not reached is refused, and rightly.
     if "min_position" in query:
         query["min_position"] = 1
     if isinstance(case.body, dict):
+        # Whole numbers to JSON Schema, but not to commands: 7.0.
+        for name, value in case.body.items():
+            if isinstance(value, float) and value.is_integer():
+                case.body[name] = int(value)
         for name in case.body.keys() & THERE_IS.keys():
             case.body[name] = next(THERE_IS[name])
         # ISO 4217 has some 180 codes, not 26 * 26 * 26.
         if isinstance(case.body.get("value"), dict):
             case.body["value"]["currency"] = "EUR"
-            # A whole number to JSON Schema, but not to commands: 7.0.
             amount = case.body["value"].get("amount")
             if isinstance(amount, float) and amount.is_integer():
                 case.body["value"]["amount"] = int(amount)
