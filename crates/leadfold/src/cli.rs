@@ -14,7 +14,8 @@ use lead_domain::{InteractionId, LeadId, Time};
 use proto_events::command_document::Rescore;
 
 pub(crate) use audit::{
-    AsOfArgs, AsOfCommand, BackupArgs, ExplainArgs, HeadsArgs, ProveArgs, ReplayArgs, RestoreArgs, WhatIfArgs,
+    AsOfArgs, AsOfCommand, BackupArgs, ExplainArgs, HeadsArgs, ProveArgs, ReplayArgs, RestoreArgs, VerifyArgs,
+    WhatIfArgs,
 };
 pub(crate) use care::{ProjectionsAct, ProjectionsArgs, QuarantineAct, QuarantineArgs, QuarantineFilter};
 pub(crate) use orphans::{DuplicatesArgs, OrphanAct, OrphanArgs, OrphansArgs};
@@ -121,10 +122,11 @@ pub(crate) enum Command {
     Config(ConfigCommand),
     /// Check the whole log and everything derived from it
     #[command(
-        after_help = "Checks the chain, the seals, duplicate detection, and the books against a fold of the log.\n\
+        after_help = "Checks the chain, the seals, signed heads, duplicate detection, the books against a fold of the log, and \
+        each lead of the listing and of the analytics tables against its book.\n\
         Exits with 3 when something is damaged.\n\nExample:\n  leadfold verify --json"
     )]
-    Verify,
+    Verify(VerifyArgs),
     /// Decide every recorded input again, and compare with what is recorded
     #[command(
         after_help = "Decides under the policies that were in force, and names the first record that differs with both \
@@ -207,7 +209,7 @@ impl Command {
             self,
             Self::Import(_)
                 | Self::Serve(_)
-                | Self::Verify
+                | Self::Verify(_)
                 | Self::Repair
                 | Self::Projections(_)
                 | Self::Replay(_)

@@ -23,6 +23,7 @@ mod policy;
 mod projections;
 mod prove;
 mod quarantine;
+mod recount;
 mod replay;
 mod rescoring;
 mod rows;
@@ -62,7 +63,7 @@ pub(crate) fn run(command: &Command, settings: &Settings, configuration: &Config
         Command::Feed(command) => feed::run(command, settings),
         Command::Keys(command) => keys::run(command, settings),
         Command::Config(ConfigCommand::Show) => config::show(configuration, settings),
-        Command::Verify => verify::run(settings),
+        Command::Verify(args) => verify::run(args, settings),
         Command::Replay(args) => replay::run(args, settings),
         Command::WhatIf(args) => what_if::run(args, settings),
         Command::Backup(args) => backup::run(args, settings),

@@ -28,6 +28,9 @@ use listing::Listing;
 use projector::{Projection, Projector};
 use proofs::Notary;
 use rocks_store::{LogOptions, ReadOnlyLog, RocksLog, RocksTables, TablesOptions};
+use thread_priority::{
+    NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id,
+};
 
 use crate::failure::UsageError;
 use crate::output::progress_bar;
@@ -213,8 +216,21 @@ pub(crate) fn log_to_read(settings: &Settings) -> anyhow::Result<ReadOnlyLog> {
     if !folder.join("log").is_dir() {
         bail!(no_data(folder));
     }
+    if folder.join(ADDRESS).exists() {
+        give_way();
+    }
     let log = ReadOnlyLog::open(&folder.join("log"), &LogOptions::default());
     log.with_context(|| format!("cannot open the data folder {}", folder.display()))
+}
+
+/// Lets this program, with all threads that it starts from here on, have only the processor time that nobody else wants: a
+/// service works on the same data, and people wait for it. Where the system refuses, it goes on as it is.
+fn give_way() {
+    let policy = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+    let priority = ThreadPriority::Min;
+    if let Err(error) = set_thread_priority_and_policy(thread_native_id(), priority, policy) {
+        tracing::debug!(?error, "the system doesn't let this program give way to the service");
+    }
 }
 
 /// Log and keys of the folder, for who only reads. The tables are empty ones.

@@ -9,6 +9,13 @@ use crate::cli::LeadsArgs;
 use crate::settings::parse_time;
 
 #[derive(Args, Debug)]
+pub(crate) struct VerifyArgs {
+    /// Leave the listing and the analytics tables out
+    #[arg(long)]
+    pub(crate) skip_models: bool,
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct ReplayArgs {
     /// The first record to decide again; those before are taken as they are recorded
     #[arg(long, value_name = "POSITION", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]

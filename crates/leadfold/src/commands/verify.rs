@@ -5,18 +5,24 @@ use std::time::Instant;
 use anyhow::bail;
 use serde_json::json;
 
+use crate::cli::VerifyArgs;
+use crate::commands::recount::recount;
 use crate::failure::DamageFound;
 use crate::folder::{self, Folder, PROOFS};
 use crate::output::{json_line, line, progress_bar, short_root};
 use crate::settings::Settings;
 
-pub(crate) fn run(settings: &Settings) -> anyhow::Result<()> {
+pub(crate) fn run(args: &VerifyArgs, settings: &Settings) -> anyhow::Result<()> {
     let mut folder = Folder::open_itself(settings)?;
     let started = Instant::now();
     let bar = progress_bar(folder.engine.head().position.0, "verifying");
     let tiles = folder.settings.data.join(PROOFS);
-    let found = folder.engine.verify(Some(&tiles), &mut |position| bar.set_position(position.0))?;
+    let mut found = folder.engine.verify(Some(&tiles), &mut |position| bar.set_position(position.0))?;
     bar.finish_and_clear();
+    // Books that are not right say nothing about models.
+    let models = if found.is_whole() && !args.skip_models { Some(recount(&mut folder)?) } else { None };
+    let (listed, analysed) = models.as_ref().map_or((0, 0), |models| (models.listed, models.analysed));
+    found.findings.extend(models.into_iter().flat_map(|models| models.findings));
     let root = short_root(&found.state_root);
     if settings.json {
         for finding in &found.findings {
@@ -25,6 +31,7 @@ pub(crate) fn run(settings: &Settings) -> anyhow::Result<()> {
         json_line(&json!({
             "whole": found.is_whole(), "records": found.records, "bytes": found.bytes, "sealed": found.sealed,
             "erased": found.erased, "signed_heads": found.signed_heads, "state_roots": found.state_roots, "rows": found.rows,
+            "leads_listed": listed, "leads_analysed": analysed,
             "head": found.head.position.0, "chain": found.head.chain.short(), "state_root": root,
             "findings": found.findings.len() as u64 + found.more_findings,
         }))?;
@@ -33,8 +40,8 @@ pub(crate) fn run(settings: &Settings) -> anyhow::Result<()> {
             line(format_args!("{}: {}; {}", finding.place, finding.fault, finding.cure))?;
         }
         line(format_args!(
-            "{} records ({} bytes), {} seals opened, {} erased, {} state roots, {} signed heads, {} rows of tables \
-             compared, in {:.1} s",
+            "{} records ({} bytes), {} seals opened, {} erased, {} state roots, {} signed heads, {} rows of tables, {} leads \
+             of the listing and {} of the analytics tables compared, in {:.1} s",
             found.records,
             found.bytes,
             found.sealed,
@@ -42,6 +49,8 @@ pub(crate) fn run(settings: &Settings) -> anyhow::Result<()> {
             found.state_roots,
             found.signed_heads,
             found.rows,
+            listed,
+            analysed,
             started.elapsed().as_secs_f64()
         ))?;
         line(format_args!("head {} with chain {}, state root {root}", found.head.position, found.head.chain.short()))?;
