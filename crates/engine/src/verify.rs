@@ -2,13 +2,15 @@
 
 mod signed;
 
+use std::collections::hash_map::Entry;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-use event_log::{Chain, EventLog, Head, LogError, LogPosition, MemoryTables, Record, Table, Tables};
-use key_vault::KeySlot;
-use proto_events::stored::{self, kind};
+use event_log::{Chain, Head, LogError, LogPosition, MemoryTables, Record, Table, Tables};
+use key_vault::{KeySlot, KeyVault, VaultError};
+use proto_events::stored::kind;
+use rustc_hash::FxHashMap;
 
 use crate::engine::Engine;
 use crate::error::EngineError;
@@ -19,6 +21,8 @@ use crate::options::Parts;
 const FINDINGS_MAX: usize = 1_000;
 /// Rows compared in one go.
 const COMPARED_ROWS: usize = 4_096;
+/// Keys that stay in memory, at some 300 bytes each.
+const KEYS_MAX: usize = 200_000;
 
 /// One thing that is not as it must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,23 +97,25 @@ impl Engine {
         self.write_back()?;
         let mut found = Verification { head: self.head(), ..Verification::default() };
         let newest = self.newest_signed_head()?;
-        let (walked, signed) = std::thread::scope(|scope| {
-            let parts = self.parts.clone();
-            let hashing = scope.spawn(move || signed::verify(&parts, newest, tiles));
-            let walked = self.verify_log(&mut found, progress);
-            (walked, hashing.join())
+        let tables = Arc::new(MemoryTables::new());
+        let (parts, options) = (self.parts.clone(), self.options.clone());
+        let folded = Parts { tables: tables.clone(), ..parts.clone() };
+        let (walked, signed, shadow) = std::thread::scope(|scope| {
+            let walking = scope.spawn(|| walk_log(&parts, &mut found));
+            let hashing = scope.spawn(|| signed::verify(&parts, newest, tiles));
+            let shadow = Self::replayed(folded, options, &mut |position, _| progress(position));
+            (walking.join(), hashing.join(), shadow)
         });
-        walked?;
         // A thread that panicked has printed why.
+        walked.map_err(|_| EngineError::WriterStopped)??;
         let signed = signed.map_err(|_| EngineError::WriterStopped)??;
         found.signed_heads = signed.heads;
         found.findings.extend(signed.findings);
+        // What a damaged log folds to says nothing more.
         if !found.is_whole() {
             return Ok(found);
         }
-        let tables = Arc::new(MemoryTables::new());
-        let parts = Parts { tables: tables.clone(), ..self.parts.clone() };
-        let mut shadow = match Self::replayed(parts, self.options.clone(), &mut |position, _| progress(position)) {
+        let mut shadow = match shadow {
             Ok(shadow) => shadow,
             Err(error) if error.is_damage() => {
                 found.find("the log's fold".to_owned(), error.to_string(), RESTORE);
@@ -122,83 +128,92 @@ impl Engine {
         compare_tables(tables.as_ref(), self.parts.tables.as_ref(), &mut found)?;
         Ok(found)
     }
+}
 
-    fn verify_log(&self, found: &mut Verification, progress: &mut dyn FnMut(LogPosition)) -> Result<(), EngineError> {
-        let mut walk = Walk { next: LogPosition(1), chain: Chain::default() };
-        while walk.next <= found.head.position {
-            let log: Arc<dyn EventLog> = self.parts.log.clone();
-            let mut failed = None;
-            let read = log.read(walk.next, &mut |record| {
-                if let Err(error) = self.verify_record(&mut walk, &record, found) {
-                    failed = Some(error);
-                    return ControlFlow::Break(());
-                }
-                if record.header.position.0.is_multiple_of(1 << 16) {
-                    progress(record.header.position);
-                }
-                ControlFlow::Continue(())
-            });
-            match (read, failed) {
-                (_, Some(error)) => return Err(error),
-                (Ok(_), None) => return Ok(()),
-                (Err(LogError::Damaged { position, fault }), None) => {
-                    found.find(format!("position {position}"), format!("the record {fault}"), RESTORE);
-                    walk.skip(position);
-                }
-                (Err(LogError::Missing { position }), None) => {
-                    found.find(format!("position {position}"), "the record is missing".to_owned(), RESTORE);
-                    walk.skip(position);
-                }
-                (Err(error), None) => return Err(error.into()),
+/// Walks the log: chain, positions, seals. That facts can be decoded the fold finds out.
+fn walk_log(parts: &Parts, found: &mut Verification) -> Result<(), EngineError> {
+    let mut walk = Walk { next: LogPosition(1), chain: Chain::default(), keys: FxHashMap::default() };
+    while walk.next <= found.head.position {
+        let mut failed = None;
+        let read = parts.log.read(walk.next, &mut |record| match walk_record(parts, &mut walk, &record, found) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failed = Some(error);
+                ControlFlow::Break(())
             }
+        });
+        match (read, failed) {
+            (_, Some(error)) => return Err(error),
+            (Ok(_), None) => return Ok(()),
+            (Err(LogError::Damaged { position, fault }), None) => {
+                found.find(format!("position {position}"), format!("the record {fault}"), RESTORE);
+                walk.skip(position);
+            }
+            (Err(LogError::Missing { position }), None) => {
+                found.find(format!("position {position}"), "the record is missing".to_owned(), RESTORE);
+                walk.skip(position);
+            }
+            (Err(error), None) => return Err(error.into()),
         }
-        Ok(())
     }
+    Ok(())
+}
 
-    fn verify_record(&self, walk: &mut Walk, record: &Record<'_>, found: &mut Verification) -> Result<(), EngineError> {
-        let position = walk.next;
-        let place = || format!("position {position}");
-        found.records += 1;
-        found.bytes += (event_log::HEADER_BYTES + record.facts.len() + record.personal.len()) as u64;
-        if let Err(fault) = record.follows(position, walk.chain) {
-            found.find(place(), format!("the record {fault}"), RESTORE);
-        }
-        if record.header.kind.0 == kind::STATE_ROOT {
-            found.state_roots += 1;
-        }
-        if let Err(error) = stored::decode_facts(record.header.codec, record.facts) {
-            found.find(place(), format!("cannot {error}"), RESTORE);
-        }
-        if !record.personal.is_empty() {
-            match self.parts.vault.get(record.header.key) {
-                Ok(KeySlot::Live(key)) if key.open(&record.chain.0, record.personal).is_ok() => {
-                    found.sealed += 1;
-                }
-                Ok(KeySlot::Destroyed) => found.erased += 1,
-                Ok(KeySlot::Live(_)) => {
-                    found.find(place(), "the personal part doesn't open: it was altered".to_owned(), RESTORE);
-                }
-                Ok(KeySlot::Empty) | Err(key_vault::VaultError::OutOfRange { .. }) => {
-                    found.find(place(), "the personal part's key is missing".to_owned(), RESTORE);
-                }
-                Err(error @ key_vault::VaultError::SlotDamaged { .. }) => {
-                    found.find(place(), error.to_string(), RESTORE);
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        *walk = Walk { next: position.next(), chain: record.chain };
-        Ok(())
+fn walk_record(
+    parts: &Parts,
+    walk: &mut Walk,
+    record: &Record<'_>,
+    found: &mut Verification,
+) -> Result<(), EngineError> {
+    let position = walk.next;
+    let place = || format!("position {position}");
+    found.records += 1;
+    found.bytes += (event_log::HEADER_BYTES + record.facts.len() + record.personal.len()) as u64;
+    if let Err(fault) = record.follows(position, walk.chain) {
+        found.find(place(), format!("the record {fault}"), RESTORE);
     }
+    if record.header.kind.0 == kind::STATE_ROOT {
+        found.state_roots += 1;
+    }
+    if !record.personal.is_empty() {
+        match walk.key(&parts.vault, record.header.key) {
+            Ok(KeySlot::Live(key)) if key.open(&record.chain.0, record.personal).is_ok() => found.sealed += 1,
+            Ok(KeySlot::Destroyed) => found.erased += 1,
+            Ok(KeySlot::Live(_)) => {
+                found.find(place(), "the personal part doesn't open: it was altered".to_owned(), RESTORE);
+            }
+            Ok(KeySlot::Empty) | Err(VaultError::OutOfRange { .. }) => {
+                found.find(place(), "the personal part's key is missing".to_owned(), RESTORE);
+            }
+            Err(error @ VaultError::SlotDamaged { .. }) => {
+                found.find(place(), error.to_string(), RESTORE);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    (walk.next, walk.chain) = (position.next(), record.chain);
+    Ok(())
 }
 
 /// Where a walk along the chain stands.
 struct Walk {
     next: LogPosition,
     chain: Chain,
+    /// Keys that were met: visitors come again.
+    keys: FxHashMap<u64, KeySlot>,
 }
 
 impl Walk {
+    fn key(&mut self, vault: &KeyVault, number: u64) -> Result<&KeySlot, VaultError> {
+        if self.keys.len() >= KEYS_MAX {
+            self.keys.clear();
+        }
+        match self.keys.entry(number) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(place) => Ok(place.insert(vault.get(number)?)),
+        }
+    }
+
     /// Goes on behind a record that can't be read. The next record's chain can't be checked then, so it is a finding too.
     fn skip(&mut self, position: LogPosition) {
         self.next = position.next();
