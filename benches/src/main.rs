@@ -4,6 +4,7 @@
 //! RocksDB writing as many bytes with the same syncs, a scan of them, and JSON decoding of the same lines. Figures of one
 //! run belong together; those of different runs don't. Decides nothing by a figure: that is for the reader.
 
+mod audits;
 mod ceilings;
 mod feed;
 mod http;
@@ -54,6 +55,8 @@ enum What {
     Latency,
     /// What scoring costs an import: without rules, with the policy's own, with a hundred.
     Scoring,
+    /// Replay and verification.
+    Audits,
     /// How long a page of the listing takes, at rest and under load.
     Page,
 }
@@ -70,6 +73,7 @@ fn main() -> anyhow::Result<()> {
         What::Http => http::measure(&args, &traffic),
         What::Latency => latency::measure(&args, &traffic),
         What::Scoring => scoring::measure(&args, &traffic, folder.path()),
+        What::Audits => audits::measure(&args, &traffic, folder.path()),
         What::Page => page::measure(&args, &traffic),
     }
 }

@@ -22,7 +22,7 @@ pub(crate) fn measure(args: &Args, traffic: &Path, folder: &Path) -> anyhow::Res
     let policy = fs::read_to_string(&args.policy).context("cannot read the policy")?;
     let variants = [
         ("none", without(&policy, &RULE_TABLES)),
-        ("bare", without(&policy, &TABLES)),
+        ("bare", bare(&policy)),
         ("own", policy.clone()),
         ("100", with_rules(&policy)),
     ];
@@ -45,6 +45,11 @@ pub(crate) fn measure(args: &Args, traffic: &Path, folder: &Path) -> anyhow::Res
         }
     }
     Ok(())
+}
+
+/// The policy without anything that concerns scores, stages and messages.
+pub(crate) fn bare(policy: &str) -> String {
+    without(policy, &TABLES)
 }
 
 /// The policy without some tables.
