@@ -8,6 +8,7 @@ use std::sync::Arc;
 use event_log::{LogPosition, Message, Table, Tables, WriteBack};
 use lead_domain::{Event, Identifier, OrderKey, Shelf, TenantId, Time, VisitorId};
 use rustc_hash::FxHashMap;
+use smallvec::{SmallVec, smallvec};
 
 use crate::deadlines::Deadlines;
 use crate::error::EngineError;
@@ -454,16 +455,16 @@ impl Library {
 }
 
 /// Visitors whom an event concerns besides those of its leads.
-pub(crate) fn concerned(event: &Event) -> Vec<VisitorId> {
+pub(crate) fn concerned(event: &Event) -> SmallVec<[VisitorId; 2]> {
     match event {
         Event::IdentifierLearned { visitor, .. }
         | Event::LeadOpened { visitor, .. }
-        | Event::ConsentChanged { visitor, .. } => vec![*visitor],
-        Event::IdentifierMoved { from, to, .. } => vec![*from, *to],
-        Event::VisitorsMerged { survivor, absorbed } => vec![*survivor, *absorbed],
-        Event::VisitorsUnmerged { survivor, .. } => vec![*survivor],
+        | Event::ConsentChanged { visitor, .. } => smallvec![*visitor],
+        Event::IdentifierMoved { from, to, .. } => smallvec![*from, *to],
+        Event::VisitorsMerged { survivor, absorbed } => smallvec![*survivor, *absorbed],
+        Event::VisitorsUnmerged { survivor, .. } => smallvec![*survivor],
         Event::DuplicateSuspected { visitor, other, .. } | Event::DuplicateSettled { visitor, other } => {
-            vec![*visitor, *other]
+            smallvec![*visitor, *other]
         }
         Event::VisitorCreated { .. }
         | Event::VisitorErased { .. }
@@ -489,6 +490,6 @@ pub(crate) fn concerned(event: &Event) -> Vec<VisitorId> {
         | Event::NurtureStarted { .. }
         | Event::NurtureStepDue { .. }
         | Event::NurtureStepSuppressed { .. }
-        | Event::NurtureStopped { .. } => Vec::new(),
+        | Event::NurtureStopped { .. } => SmallVec::new(),
     }
 }

@@ -10,10 +10,11 @@ use proto_events::stored::{self, Facts};
 
 use crate::error::EngineError;
 
-/// Records decoded in one go: enough that handing them over costs nothing beside decoding them.
-const CHUNK_RECORDS: usize = 4_096;
-/// Chunks that may wait, of some MiB each.
-const CHUNKS_WAITING_MAX: usize = 4;
+/// Records decoded in one go: enough that handing them over costs nothing beside decoding them, and few enough that they are
+/// still in the processor's cache then.
+const CHUNK_RECORDS: usize = 512;
+/// Chunks that may wait, of half a MiB each.
+const CHUNKS_WAITING_MAX: usize = 2;
 
 /// One record without its personal part.
 #[derive(Debug)]

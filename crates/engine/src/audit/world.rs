@@ -136,11 +136,11 @@ impl World {
     fn note(&mut self, visitor: VisitorId, events: &[Event]) {
         self.touched(visitor);
         for event in events {
-            concerned(event).into_iter().for_each(|visitor| self.touched(visitor));
-            event.leads().iter().for_each(|lead| self.touched(lead.visitor));
-            if let Event::VisitorsUnmerged { restored, .. } = event {
-                self.touched(*restored);
-            }
+            let restored = if let Event::VisitorsUnmerged { restored, .. } = event { Some(*restored) } else { None };
+            let leads = event.leads();
+            let others = concerned(event).into_iter().chain(leads.iter().map(|lead| lead.visitor)).chain(restored);
+            // Nearly always it is the visitor again.
+            others.filter(|other| *other != visitor).for_each(|other| self.touched(other));
         }
     }
 
