@@ -46,7 +46,7 @@ pub struct Analysis {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct SqlBody {
-    /// One SELECT. The tables are `interactions`, `lead_events` and `leads`; `describe leads` names the columns
+    /// One SELECT. The tables are `interactions`, `lead_events`, `score_rows` and `leads`; `describe leads` names the columns
     #[schema(
         min_length = 1,
         max_length = 65536,

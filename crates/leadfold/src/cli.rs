@@ -96,7 +96,7 @@ pub(crate) enum Command {
     Funnel(FunnelArgs),
     /// Ask the analytics tables with SQL: one statement that only reads
     #[command(
-        after_help = "The tables are interactions, lead_events and leads; `describe leads` names the columns.\n\n\
+        after_help = "The tables are interactions, lead_events, score_rows and leads; `describe leads` names the columns.\n\n\
         Examples:\n  leadfold sql \"select lead_type, count(*) as leads, sum(sale_value) from leads group by lead_type\"\n  \
         leadfold sql \"select * from interactions\" --format parquet -o interactions.parquet"
     )]

@@ -18,6 +18,7 @@ use crate::error::{AnalyticsError, damaged, io_error};
 use crate::families::Families;
 use crate::fold::MODEL_VERSION;
 use crate::lead::{Change, LeadState};
+use crate::ledger::{self, Lexicon, LiveRow, Taken};
 use crate::snapshot::{AnalyticsReader, Snapshot};
 use crate::store::compaction::Compaction;
 use crate::store::erasing::is_of;
@@ -29,6 +30,7 @@ use crate::table::interactions::{InteractionColumns, StoredInteraction};
 use crate::table::lead_events::LeadEventColumns;
 use crate::table::leads::{self, LeadColumns};
 use crate::table::reading::Reading;
+use crate::table::score_rows::{self, ScoreRowColumns};
 
 /// How much is kept where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +66,7 @@ pub struct Analytics {
     committed_tenants: BTreeMap<u32, Tenant>,
     pub(crate) tenants: BTreeMap<u32, Tenant>,
     pub(crate) families: Families,
+    pub(crate) lexicon: Lexicon,
     pub(crate) pending: Pending,
     /// By key: those that are kept, and those that were changed since the last commit.
     leads: FxHashMap<u64, Slot>,
@@ -86,6 +89,7 @@ pub(crate) struct Pending {
     pub(crate) erased: Vec<VisitorId>,
     pub(crate) rows: u64,
     pub(crate) event_rows: u64,
+    pub(crate) score_rows: u64,
     pub(crate) bytes: u64,
 }
 
@@ -102,6 +106,18 @@ enum Slot {
         row: u32,
         changes: Vec<(Change<'static>, LogPosition)>,
     },
+}
+
+impl Slot {
+    /// The lead was read back: what waited for it happens.
+    fn fill(&mut self, mut lead: LeadState) {
+        if let Self::Awaited { changes, .. } = self {
+            for (change, position) in changes.iter() {
+                lead.apply(change, *position);
+            }
+            *self = Self::Known { lead: Box::new(lead), is_changed: true };
+        }
+    }
 }
 
 impl Analytics {
@@ -144,6 +160,7 @@ impl Analytics {
         let committed = store.sealed();
         let tenants = store.manifest.tenants.clone();
         let families = families_of(&store.tables)?;
+        let lexicon = Lexicon::of(&store.manifest.terms);
         let published = AnalyticsReader::new(Snapshot::of(committed.position, store.tables.clone()));
         Ok(Self {
             store,
@@ -152,6 +169,7 @@ impl Analytics {
             committed_tenants: tenants.clone(),
             tenants,
             families,
+            lexicon,
             pending: Pending::default(),
             leads: FxHashMap::default(),
             compaction: None,
@@ -174,7 +192,7 @@ impl Analytics {
 
     pub(crate) fn pending_is_full(&self) -> bool {
         let pending = &self.pending;
-        let rows = pending.rows.max(pending.event_rows).max(pending.changed.len() as u64);
+        let rows = pending.rows.max(pending.event_rows).max(pending.score_rows).max(pending.changed.len() as u64);
         rows >= self.limits.pending_rows || pending.bytes >= PENDING_BYTES_MAX
     }
 
@@ -313,7 +331,9 @@ impl Analytics {
         append(&mut tables, Table::Interactions, again.finish().map_err(in_rows(Table::Interactions))?)?;
         let events = self.pending.events.finish().map_err(in_rows(Table::LeadEvents))?;
         append(&mut tables, Table::LeadEvents, events)?;
-        append(&mut tables, Table::Leads, self.changed_leads()?)?;
+        let (score_rows, leads) = self.changed_leads()?;
+        append(&mut tables, Table::ScoreRows, score_rows)?;
+        append(&mut tables, Table::Leads, leads)?;
         Ok(tables)
     }
 
@@ -336,33 +356,84 @@ impl Analytics {
                     let Some(slot) = keys.next().and_then(|key| self.leads.get_mut(&key)) else { continue };
                     let reading = Reading { batch, row };
                     let tenant = tenant_of(&self.tenants, reading.text("tenant"));
-                    let lead = tenant.and_then(|tenant| leads::read(reading, tenant));
+                    let lead = tenant.and_then(|tenant| leads::read(reading, tenant, &self.lexicon));
                     let path = part.file().map_or(&self.store.folder, |file| &file.path);
-                    let mut lead = lead.ok_or_else(|| damaged(path, "has a lead's row that can't be read"))?;
-                    if let Slot::Awaited { changes, .. } = slot {
-                        for (change, position) in changes.iter() {
-                            lead.apply(change, *position);
-                        }
-                    }
-                    *slot = Slot::Known { lead: Box::new(lead), is_changed: true };
+                    slot.fill(lead.ok_or_else(|| damaged(path, "has a lead's row that can't be read"))?);
                 }
             }
         }
         Ok(())
     }
 
-    /// The rows of the leads that changed.
-    fn changed_leads(&mut self) -> Result<RecordBatch, AnalyticsError> {
-        self.pending.changed.sort_unstable();
-        let mut columns = LeadColumns::default();
-        for key in &self.pending.changed {
-            if let Some(Slot::Known { lead, .. }) = self.leads.get(key) {
-                let tenant = self.tenants.get(&lead.tenant);
-                let group = tenant.and_then(|tenant| tenant.groups.get(lead.lead_type.as_str()));
-                columns.push(lead, tenant.map_or("", |tenant| &tenant.name), group.map(String::as_str));
+    /// A lead that is about to change, read back now if it is not in memory; `None` when there is none of that key.
+    pub(crate) fn brought(&mut self, key: u64) -> Result<Option<&mut LeadState>, AnalyticsError> {
+        if !self.change_by_key(key, Change::Looked, LogPosition::START) {
+            return Ok(None);
+        }
+        if let Some(Slot::Awaited { part, row, .. }) = self.leads.get(&key) {
+            let Some(part) = self.store.tables.leads.get(*part) else { return Ok(None) };
+            let batches = part.read(&[*row])?;
+            let batch = batches.iter().find(|batch| batch.num_rows() > 0);
+            let reading = batch.map(|batch| Reading { batch, row: 0 });
+            let tenant = tenant_of(&self.tenants, reading.and_then(|reading| reading.text("tenant")));
+            let lead = reading.zip(tenant).and_then(|(row, tenant)| leads::read(row, tenant, &self.lexicon));
+            let path = part.file().map_or(&self.store.folder, |file| &file.path);
+            let lead = lead.ok_or_else(|| damaged(path, "has a lead's row that can't be read"))?;
+            if let Some(slot) = self.leads.get_mut(&key) {
+                slot.fill(lead);
             }
         }
-        columns.finish().map_err(in_rows(Table::Leads))
+        Ok(match self.leads.get_mut(&key) {
+            Some(Slot::Known { lead, .. }) => Some(lead),
+            Some(Slot::Awaited { .. }) | None => None,
+        })
+    }
+
+    /// Takes the score rows of an interaction out of its lead; `None` when there is no such lead. Those that ended before the
+    /// last commit stand in the tables only.
+    pub(crate) fn take_points(
+        &mut self,
+        lead: u64,
+        interaction: InteractionId,
+    ) -> Result<Option<Taken>, AnalyticsError> {
+        let Some(lead) = self.brought(lead)? else { return Ok(None) };
+        let (live, mut ended) = lead.ledger.take(interaction);
+        let keys: Vec<u64> = live.iter().chain(ended.iter().map(|(row, _)| row)).map(LiveRow::key).collect();
+        for part in &self.store.tables.score_rows {
+            let rows = part.find_among(ledger::keys_of(interaction));
+            if rows.is_empty() {
+                continue;
+            }
+            for batch in part.read(&rows)? {
+                for row in (0..batch.num_rows()).map(|row| Reading { batch: &batch, row }) {
+                    if row.number("_key").is_some_and(|key| !keys.contains(&key)) {
+                        ended.extend(score_rows::read_ended(row, &self.lexicon));
+                    }
+                }
+            }
+        }
+        Ok(Some((live, ended)))
+    }
+
+    /// The rows of the scores and of the leads that changed.
+    fn changed_leads(&mut self) -> Result<(RecordBatch, RecordBatch), AnalyticsError> {
+        self.pending.changed.sort_unstable();
+        let (mut scores, mut columns) = (ScoreRowColumns::default(), LeadColumns::default());
+        for key in &self.pending.changed {
+            if let Some(Slot::Known { lead, .. }) = self.leads.get_mut(key) {
+                let tenant = self.tenants.get(&lead.tenant);
+                let name = tenant.map_or("", |tenant| &tenant.name);
+                let group = tenant.and_then(|tenant| tenant.groups.get(lead.lead_type.as_str()));
+                lead.ledger.settle();
+                for row in lead.ledger.changed() {
+                    scores.push(name, lead.id, &row);
+                }
+                lead.ledger.written();
+                columns.push(lead, name, group.map(String::as_str));
+            }
+        }
+        let scores = scores.finish().map_err(in_rows(Table::ScoreRows))?;
+        Ok((scores, columns.finish().map_err(in_rows(Table::Leads))?))
     }
 
     /// Keeps the open leads, and of too many those that changed just now.

@@ -1,10 +1,12 @@
 //! The fold: what each record adds to the tables. Agrees with the listing about every lead; decides nothing.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use event_log::Header;
-use lead_domain::event::AttachReason;
-use lead_domain::{Event, InteractionId, LeadId, Time, VisitorId};
+use lead_domain::event::{AttachReason, DiscreditReason, ScoreReason};
+use lead_domain::policy::grid::Grid;
+use lead_domain::{Event, InteractionId, LeadId, Score, Time, VisitorId};
 use projector::{Checkpoint, FoldError, ModelError, Park, Projection, Recorded};
 use proto_events::policy_document;
 use proto_events::stored::v1::AskV1;
@@ -13,13 +15,14 @@ use proto_events::{InputFacts, InteractionFacts, Personal};
 
 use crate::analytics::Analytics;
 use crate::error::AnalyticsError;
-use crate::lead::{Change, Closing, LeadState, Points, Shown, lead_key};
+use crate::lead::{Change, Closing, LeadState, Points, Scored, Shown, lead_key};
+use crate::ledger::{Caps, Fate, LiveRow, Taken};
 use crate::store::manifest::Tenant;
 use crate::table::interactions::{self, Placement};
 use crate::table::lead_events::Decided;
 
 /// The version of the model: of its columns, files and manifest.
-pub(crate) const MODEL_VERSION: u32 = 2;
+pub(crate) const MODEL_VERSION: u32 = 3;
 /// With no more records than these to come, a model that was built takes the place of the old one.
 const NEAR_RECORDS: u64 = 10_000;
 
@@ -153,9 +156,17 @@ impl Analytics {
     fn adopt_policy(&mut self, tenant: u32, stored: &StoredPolicy) -> Result<(), FoldError> {
         let document = policy_document::read(&stored.document, None)
             .map_err(|_| Park { reason: "it holds a policy that this program can't read" })?;
-        let lead_types = document.policy.lead_types.into_iter();
-        let groups = lead_types.filter_map(|it| Some((it.name.to_string(), it.group?.to_string()))).collect();
-        let tenant_now = Tenant { name: stored.tenant.0.to_string(), policy_version: stored.version, groups };
+        let lead_types = document.policy.lead_types.iter();
+        let groups = lead_types.filter_map(|it| Some((it.name.to_string(), it.group.as_ref()?.to_string()))).collect();
+        let scoring = &document.policy.scoring;
+        let steps = |grid: Grid| [grid.fit, grid.engagement].map(|steps| (steps.best, steps.second));
+        let tenant_now = Tenant {
+            name: stored.tenant.0.to_string(),
+            policy_version: stored.version,
+            groups,
+            caps: Arc::new(Caps::of(scoring)),
+            grid: scoring.grid.map(steps),
+        };
         self.tenants.insert(tenant, tenant_now);
         Ok(())
     }
@@ -204,6 +215,7 @@ impl Analytics {
                 let key = lead_key(*lead).ok_or(Park { reason: "it opens a lead whose number is beyond the limit" })?;
                 let mut opened = LeadState::opened(*lead, setting.header.tenant, *visitor, lead_type.clone());
                 opened.begin(*at, *deadline);
+                opened.grade = self.tenant(setting)?.grade(&Score::default());
                 opened.version = 1;
                 opened.changed_at = setting.header.position;
                 self.begin_lead(key, opened);
@@ -216,7 +228,12 @@ impl Analytics {
             Event::InteractionMoved { interaction, occurred_at, from, to, remaining, from_deadline, to_deadline } => {
                 self.replace_interaction(*interaction, |row| row.lead = Some(*to))?;
                 self.change(setting, *from, Change::MovedAway { remaining: *remaining, deadline: *from_deadline })?;
-                self.change(setting, *to, Change::MovedHere { at: *occurred_at, deadline: *to_deadline })
+                self.change(setting, *to, Change::MovedHere { at: *occurred_at, deadline: *to_deadline })?;
+                self.move_points(*interaction, (*from, *to))
+            }
+            Event::InteractionDiscredited { lead, interaction, at, because } => {
+                self.change(setting, *lead, Change::Named)?;
+                self.discredit(*interaction, *lead, (*at, because))
             }
             Event::CustomerLearned { .. }
             | Event::ConversionRecorded { .. }
@@ -230,7 +247,6 @@ impl Analytics {
             | Event::AttributesSet { .. }
             | Event::InteractionCounted { .. }
             | Event::InteractionsRecounted { .. }
-            | Event::InteractionDiscredited { .. }
             | Event::ScoreChanged { .. }
             | Event::TemperatureChanged { .. }
             | Event::StageEntered { .. } => self.change_lead(setting, event),
@@ -286,7 +302,7 @@ impl Analytics {
                 attributes: Cow::Borrowed(setting.sealed()),
                 at: Time::from_millis(setting.header.occurred_at),
             },
-            Event::ScoreChanged { score, .. } => Change::Scored(Points::of(score)),
+            Event::ScoreChanged { .. } => Change::Scored(Box::new(self.scored(setting, event)?)),
             Event::TemperatureChanged { to, .. } => Change::Warmed(*to),
             Event::StageEntered { stage, .. } => Change::Advanced(stage.clone()),
             Event::CustomerLearned { .. }
@@ -314,6 +330,69 @@ impl Analytics {
             | Event::NurtureStopped { .. } => Change::Named,
         };
         self.change(setting, lead, change)
+    }
+
+    fn tenant(&self, setting: &Setting<'_>) -> Result<&Tenant, FoldError> {
+        let tenant = self.tenants.get(&setting.header.tenant);
+        tenant.ok_or_else(|| Park { reason: "its tenant never had a policy" }.into())
+    }
+
+    /// What a changed score says, under the policy that it was decided by.
+    fn scored(&mut self, setting: &Setting<'_>, event: &Event) -> Result<Scored, FoldError> {
+        let Event::ScoreChanged { at, because, rows, score, .. } = event else {
+            return Err(Park { reason: "it changes a score without saying how" }.into());
+        };
+        let tenant = self.tenant(setting)?;
+        let (grade, caps) = (tenant.grade(score), Arc::clone(&tenant.caps));
+        let position = setting.header.position.0;
+        let stored = &mut self.store.manifest.terms;
+        let given = rows.iter().map(|row| self.lexicon.given(row, position, stored));
+        let rows: Option<Vec<LiveRow>> = given.collect();
+        let rows = rows.ok_or(Park { reason: "it gives points by more rules than can be told apart" })?;
+        self.pending.score_rows += rows.len() as u64;
+        let is_anew = *because == ScoreReason::Rescored;
+        Ok(Scored { points: Points::of(score), grade, at: *at, rows, is_anew, caps })
+    }
+
+    /// A moved interaction takes its points along, and those that have ended.
+    fn move_points(&mut self, interaction: InteractionId, (from, to): (LeadId, LeadId)) -> Result<(), FoldError> {
+        let (live, ended) = self.taken_points(interaction, from)?;
+        self.pending.score_rows += (live.len() + ended.len()) as u64;
+        self.present(to)?.ledger.take_in(live, ended);
+        Ok(())
+    }
+
+    /// The points of an interaction end, also those that had lapsed.
+    fn discredit(
+        &mut self,
+        interaction: InteractionId,
+        lead: LeadId,
+        (at, because): (Time, &DiscreditReason),
+    ) -> Result<(), FoldError> {
+        let (live, ended) = self.taken_points(interaction, lead)?;
+        self.pending.score_rows += (live.len() + ended.len()) as u64;
+        let ledger = &mut self.present(lead)?.ledger;
+        for row in live.into_iter().chain(ended.into_iter().map(|(row, _)| row)) {
+            let by = Some(because.code().into());
+            ledger.end(row, Fate { at: Some(at.as_millis()), because: "discredited".into(), by });
+        }
+        Ok(())
+    }
+
+    /// Takes all rows of an interaction out of its lead, wherever they are kept.
+    fn taken_points(&mut self, interaction: InteractionId, lead: LeadId) -> Result<Taken, FoldError> {
+        let unknown = Park { reason: "it names a lead that was never opened" };
+        let key = lead_key(lead).ok_or(unknown)?;
+        let taken = self.take_points(key, interaction).map_err(|source| FoldError::Model(model_error(source)))?;
+        Ok(taken.ok_or(unknown)?)
+    }
+
+    /// A lead, read back if it is not in memory.
+    fn present(&mut self, lead: LeadId) -> Result<&mut LeadState, FoldError> {
+        let unknown = Park { reason: "it names a lead that was never opened" };
+        let key = lead_key(lead).ok_or(unknown)?;
+        let found = self.brought(key).map_err(|source| FoldError::Model(model_error(source)))?;
+        Ok(found.ok_or(unknown)?)
     }
 
     fn change(&mut self, setting: &Setting<'_>, lead: LeadId, change: Change<'_>) -> Result<(), FoldError> {

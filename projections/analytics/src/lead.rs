@@ -3,13 +3,16 @@
 //! A lead that is not in memory is not read for each event: its changes wait, and are applied when the batch ends.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use event_log::LogPosition;
 use lead_domain::policy::condition::SEALED_MARK;
+use lead_domain::policy::grid::Grade;
 use lead_domain::{CloseCause, LeadId, Money, Name, Score, Temperature, Time, VisitorId};
 use proto_events::InteractionFacts;
 use proto_events::stored::{Attribute, Device, Product};
 
+use crate::ledger::{Caps, Ledger, LiveRow};
 use crate::table::interactions::value_text;
 
 /// The most attributes that a lead shows, as in the listing.
@@ -74,6 +77,9 @@ pub(crate) struct LeadState {
     pub(crate) campaign_medium: Option<Name>,
     pub(crate) owner: Option<Name>,
     pub(crate) score: Points,
+    /// What they said together when they last changed.
+    pub(crate) grade: Option<Grade>,
+    pub(crate) ledger: Ledger,
     pub(crate) temperature: Temperature,
     /// Of the funnel.
     pub(crate) stage: Option<Name>,
@@ -140,6 +146,20 @@ pub(crate) struct Shown<'a> {
     pub(crate) sealed: Cow<'a, [Attribute]>,
 }
 
+/// What a changed score says.
+#[derive(Clone, Debug)]
+pub(crate) struct Scored {
+    pub(crate) points: Points,
+    pub(crate) grade: Option<Grade>,
+    /// When it stands.
+    pub(crate) at: Time,
+    /// Rows that were entered; all that there are after scoring anew.
+    pub(crate) rows: Vec<LiveRow>,
+    pub(crate) is_anew: bool,
+    /// Of the policy that it was decided by.
+    pub(crate) caps: Arc<Caps>,
+}
+
 /// What an event does to a lead.
 #[derive(Clone, Debug)]
 #[expect(clippy::large_enum_variant, reason = "most changes are attached interactions, applied where they are made")]
@@ -179,12 +199,14 @@ pub(crate) enum Change<'a> {
         attributes: Cow<'a, [Attribute]>,
         at: Time,
     },
-    Scored(Points),
+    Scored(Box<Scored>),
     Warmed(Temperature),
     /// In the funnel.
     Advanced(Name),
     /// It was named, and nothing that the row holds is another.
     Named,
+    /// It is about to be looked at, and nothing is another.
+    Looked,
     /// Its visitor was erased: not an event of the lead either.
     Erased,
     /// Its visitor was merged or restored: not an event of the lead, so its version stays.
@@ -209,10 +231,11 @@ impl Change<'_> {
             Change::Reopened { deadline } => Change::Reopened { deadline },
             Change::LeadTypeChanged { to, deadline } => Change::LeadTypeChanged { to, deadline },
             Change::Assigned(owner) => Change::Assigned(owner),
-            Change::Scored(points) => Change::Scored(points),
+            Change::Scored(scored) => Change::Scored(scored),
             Change::Warmed(to) => Change::Warmed(to),
             Change::Advanced(stage) => Change::Advanced(stage),
             Change::Named => Change::Named,
+            Change::Looked => Change::Looked,
             Change::Erased => Change::Erased,
             Change::Owned(visitor) => Change::Owned(visitor),
         }
@@ -247,6 +270,8 @@ impl LeadState {
             campaign_medium: None,
             owner: None,
             score: Points::default(),
+            grade: None,
+            ledger: Ledger::default(),
             temperature: Temperature::default(),
             stage: None,
             sales: Sales::default(),
@@ -269,6 +294,9 @@ impl LeadState {
 
     /// Takes what the record at `position` does to it.
     pub(crate) fn apply(&mut self, change: &Change<'_>, position: LogPosition) {
+        if matches!(change, Change::Looked) {
+            return;
+        }
         self.changed_at = position;
         if let Change::Owned(visitor) = change {
             self.visitor = *visitor;
@@ -327,10 +355,20 @@ impl LeadState {
                     self.attributes.learn(attribute, at.as_millis());
                 }
             }
-            Change::Scored(points) => self.score = *points,
+            Change::Scored(scored) => self.take_score(scored),
             Change::Warmed(to) => self.temperature = *to,
             Change::Advanced(stage) => self.stage = Some(stage.clone()),
-            Change::Named | Change::Erased | Change::Owned(_) => {}
+            Change::Named | Change::Looked | Change::Erased | Change::Owned(_) => {}
+        }
+    }
+
+    fn take_score(&mut self, scored: &Scored) {
+        self.score = scored.points;
+        self.grade = scored.grade;
+        if scored.is_anew {
+            self.ledger.replace(&scored.rows, scored.at, &scored.caps);
+        } else {
+            self.ledger.enter(&scored.rows, scored.at, &scored.caps);
         }
     }
 

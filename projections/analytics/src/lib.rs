@@ -1,4 +1,4 @@
-//! The analytics tables: interactions, lead events and leads as Parquet files and a tail in memory; reports and SQL over them.
+//! The analytics tables: interactions, lead events, score rows and leads as Parquet files and a tail in memory; reports and SQL over them.
 //!
 //! A projection that follows the log, and read-only queries of one tenant at one position. Decides nothing, and holds no
 //! contact details: names, addresses and numbers stay out of the tables. What may be personal in them are free attributes;
@@ -11,6 +11,8 @@ mod error;
 mod table;
 
 mod lead;
+
+mod ledger;
 
 mod families;
 

@@ -1,10 +1,11 @@
 //! The tables as files and a tail in memory, and what is durable of them.
 //!
 //! ```text
-//! projections/analytics-v2/
+//! projections/analytics-v3/
 //!   manifest.json                          which files, their lengths and checksums, and the checkpoint
 //!   interactions-<from>-<to>.parquet       rows of the records from … to …
 //!   lead_events-<from>-<to>.parquet
+//!   score_rows-<from>-<to>.parquet         every score row that changed there; the newest counts
 //!   leads-<from>-<to>.parquet              the whole row of every lead that changed there; the newest counts
 //! ```
 //!
@@ -145,7 +146,7 @@ impl Store {
     }
 }
 
-/// Adds a batch to the tail of a table. Of leads, older rows of the same ones no longer count.
+/// Adds a batch to the tail of a table. Of leads and score rows, older rows of the same ones no longer count.
 pub(crate) fn append(tables: &mut Tables, table: Table, batch: RecordBatch) -> Result<(), AnalyticsError> {
     if batch.num_rows() == 0 {
         return Ok(());
@@ -243,7 +244,7 @@ impl Noted {
                 let rows = (0..batch.num_rows()).map(|row| Reading { batch, row }.text("event"));
                 rows.flatten().filter(|event| is_merge(event)).count()
             }
-            Table::LeadEvents | Table::Leads => 0,
+            Table::LeadEvents | Table::ScoreRows | Table::Leads => 0,
         };
         self.marked = self.marked.saturating_add(u32::try_from(marked).unwrap_or(u32::MAX));
     }

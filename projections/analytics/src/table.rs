@@ -5,6 +5,7 @@ pub(crate) mod interactions;
 pub(crate) mod lead_events;
 pub(crate) mod leads;
 pub(crate) mod reading;
+pub(crate) mod score_rows;
 
 use std::fmt;
 
@@ -19,13 +20,15 @@ pub enum Table {
     Interactions,
     /// One row an event, never changed.
     LeadEvents,
+    /// One row an interaction and rule that gave points for it; of several the newest counts.
+    ScoreRows,
     /// One row a lead and each batch that changed it; the newest counts.
     Leads,
 }
 
 impl Table {
     /// All of them. A further one needs its columns, an entry here and in [`Table::name`].
-    pub const ALL: [Self; 3] = [Self::Interactions, Self::LeadEvents, Self::Leads];
+    pub const ALL: [Self; 4] = [Self::Interactions, Self::LeadEvents, Self::ScoreRows, Self::Leads];
 
     /// The name in SQL and in front of file names.
     #[must_use]
@@ -33,7 +36,17 @@ impl Table {
         match self {
             Self::Interactions => "interactions",
             Self::LeadEvents => "lead_events",
+            Self::ScoreRows => "score_rows",
             Self::Leads => "leads",
+        }
+    }
+
+    /// The column that says which thing a row is of, where the newest row of a thing counts. Others are facts.
+    pub(crate) const fn key_column(self) -> Option<&'static str> {
+        match self {
+            Self::Leads => Some("lead_id"),
+            Self::ScoreRows => Some("_key"),
+            Self::Interactions | Self::LeadEvents => None,
         }
     }
 
@@ -43,6 +56,7 @@ impl Table {
         match self {
             Self::Interactions => interactions::InteractionColumns::schema(),
             Self::LeadEvents => lead_events::LeadEventColumns::schema(),
+            Self::ScoreRows => score_rows::ScoreRowColumns::schema(),
             Self::Leads => leads::LeadColumns::schema(),
         }
     }
@@ -59,6 +73,7 @@ impl fmt::Display for Table {
 pub(crate) struct PerTable<T> {
     pub(crate) interactions: T,
     pub(crate) lead_events: T,
+    pub(crate) score_rows: T,
     pub(crate) leads: T,
 }
 
@@ -67,6 +82,7 @@ impl<T> PerTable<T> {
         match table {
             Table::Interactions => &self.interactions,
             Table::LeadEvents => &self.lead_events,
+            Table::ScoreRows => &self.score_rows,
             Table::Leads => &self.leads,
         }
     }
@@ -75,6 +91,7 @@ impl<T> PerTable<T> {
         match table {
             Table::Interactions => &mut self.interactions,
             Table::LeadEvents => &mut self.lead_events,
+            Table::ScoreRows => &mut self.score_rows,
             Table::Leads => &mut self.leads,
         }
     }

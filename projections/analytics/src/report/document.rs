@@ -186,10 +186,6 @@ fn question(root: &Map<String, Value>, setting: &Setting, faults: &mut Faults) -
 
 fn source(root: &Object<'_>, faults: &mut Faults) -> Option<Source> {
     let name = root.needed("source", faults)?;
-    if name == "score" {
-        faults.add("source", "not_available", "The tables don't keep score rows yet.");
-        return None;
-    }
     let source = Source::named(name);
     if source.is_none() {
         faults.unknown("source", "source", name, Source::ALL.map(Source::name));

@@ -10,6 +10,8 @@ pub(crate) enum Source {
     Leads,
     Interactions,
     Events,
+    /// A row for each interaction and rule that gave points for it.
+    Score,
     /// A row for each lead that was sold something and each touch that has a part in it.
     Attribution,
 }
@@ -78,13 +80,14 @@ const OF_TOUCHES: [(&str, Kind); 4] =
     [("touch", Kind::Text), ("touched_at", Kind::Time), ("credit", Kind::Number), ("credited_value", Kind::Money)];
 
 impl Source {
-    pub(crate) const ALL: [Self; 4] = [Self::Leads, Self::Interactions, Self::Events, Self::Attribution];
+    pub(crate) const ALL: [Self; 5] = [Self::Leads, Self::Interactions, Self::Events, Self::Score, Self::Attribution];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Leads => "leads",
             Self::Interactions => "interactions",
             Self::Events => "events",
+            Self::Score => "score",
             Self::Attribution => "attribution",
         }
     }
@@ -98,6 +101,7 @@ impl Source {
             Self::Leads | Self::Attribution => Table::Leads,
             Self::Interactions => Table::Interactions,
             Self::Events => Table::LeadEvents,
+            Self::Score => Table::ScoreRows,
         }
     }
 
@@ -105,7 +109,7 @@ impl Source {
     const fn is_of_leads(self) -> bool {
         match self {
             Self::Leads | Self::Attribution => true,
-            Self::Interactions | Self::Events => false,
+            Self::Interactions | Self::Events | Self::Score => false,
         }
     }
 
@@ -124,7 +128,7 @@ impl Source {
                 ("closed", "closed_at"),
                 ("interaction", "touched_at"),
             ],
-            Self::Interactions => &[
+            Self::Interactions | Self::Score => &[
                 ("interaction", "at"),
                 ("opened", "lead.opened_at"),
                 ("closed", "lead.closed_at"),
@@ -179,7 +183,8 @@ fn own_names(source: Source) -> Vec<String> {
 fn column(source: Source, name: &str, alias: &str, now: i64) -> Option<Field> {
     let of_kind = |kind, sql| Field { name: name.to_owned(), kind, sql, currency: None, of_lead: false };
     if let Some(attribute) = name.strip_prefix(ATTRIBUTE) {
-        let fits = !attribute.is_empty() && attribute.len() <= ATTRIBUTE_NAME_MAX;
+        let has_some = source.table().schema().field_with_name("attributes").is_ok();
+        let fits = has_some && !attribute.is_empty() && attribute.len() <= ATTRIBUTE_NAME_MAX;
         return fits.then(|| of_kind(Kind::Attribute, format!("{alias}.attributes[{}]", text(attribute))));
     }
     if source == Source::Attribution

@@ -169,7 +169,7 @@ impl Asked {
     fn document(&self, source: Source) -> Value {
         let of_lead = |field: &str| match source {
             Source::Events => format!("lead.{field}"),
-            Source::Leads | Source::Interactions | Source::Attribution => field.to_owned(),
+            Source::Leads | Source::Interactions | Source::Score | Source::Attribution => field.to_owned(),
         };
         let mut dimensions: Vec<Value> = self
             .by
@@ -188,7 +188,7 @@ impl Asked {
                 filters.push(json!({ "field": "stayed", "is_not": null }));
                 json!(["count", { "name": "median", "function": "median", "field": "stayed" }])
             }
-            Source::Leads | Source::Interactions | Source::Attribution => {
+            Source::Leads | Source::Interactions | Source::Score | Source::Attribution => {
                 let converted = json!([{ "field": "is_converted", "is": true }]);
                 json!(["count", { "name": "converted", "function": "count", "filters": converted }])
             }

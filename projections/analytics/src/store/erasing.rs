@@ -64,13 +64,13 @@ fn has_worn_rows(table: Table, part: &Part, visitors: &[VisitorId]) -> Result<bo
         return Ok(false);
     }
     let column = match table {
-        Table::Interactions | Table::LeadEvents => "visitor_id",
+        Table::Interactions | Table::LeadEvents | Table::ScoreRows => "visitor_id",
         Table::Leads => "lead_id",
     };
     let (mut number, mut found) = (0, false);
     part.each(&[column], |row| {
         let is_theirs = match table {
-            Table::Interactions | Table::LeadEvents => is_of(row, column, visitors),
+            Table::Interactions | Table::LeadEvents | Table::ScoreRows => is_of(row, column, visitors),
             Table::Leads => {
                 let lead = row.text(column).and_then(|lead| lead.parse::<LeadId>().ok());
                 lead.is_some_and(|lead| visitors.contains(&lead.visitor))

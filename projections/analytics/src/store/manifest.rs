@@ -6,12 +6,16 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use event_log::{Chain, LogPosition};
+use lead_domain::Score;
+use lead_domain::policy::grid::{Grade, Grid, Steps};
 use projector::Checkpoint;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{AnalyticsError, damaged, io_error};
+use crate::ledger::{Caps, StoredTerms};
 use crate::table::Table;
 
 /// The format that this program writes, and the only one that it reads.
@@ -35,6 +39,8 @@ pub(crate) struct Manifest {
     pub(crate) generation: u32,
     /// By number.
     pub(crate) tenants: BTreeMap<u32, Tenant>,
+    /// What points were ever given by; rows name them by their places.
+    pub(crate) terms: Vec<StoredTerms>,
     /// In order of their ranges.
     pub(crate) files: Vec<FileEntry>,
 }
@@ -46,6 +52,36 @@ pub(crate) struct Tenant {
     pub(crate) policy_version: u32,
     /// The group of each lead type that has one.
     pub(crate) groups: BTreeMap<String, String>,
+    /// The bounds of scores.
+    #[serde(with = "shared_caps")]
+    pub(crate) caps: Arc<Caps>,
+    /// The thresholds of the grid: fit and engagement, the best step and the second one. `None` without a grid.
+    pub(crate) grid: Option<[(i32, i32); 2]>,
+}
+
+impl Tenant {
+    /// The place of a score in the grid; `None` without one.
+    pub(crate) fn grade(&self, score: &Score) -> Option<Grade> {
+        let [fit, engagement] = self.grid?.map(|(best, second)| Steps { best, second });
+        Some(Grid { fit, engagement }.grade(score))
+    }
+}
+
+/// Bounds are shared with what waits to be weighed by them.
+mod shared_caps {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::ledger::Caps;
+
+    pub(super) fn serialize<S: Serializer>(caps: &Arc<Caps>, serializer: S) -> Result<S::Ok, S::Error> {
+        caps.as_ref().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<Caps>, D::Error> {
+        Caps::deserialize(deserializer).map(Arc::new)
+    }
 }
 
 /// A file.
@@ -75,6 +111,7 @@ impl Default for Manifest {
             chain: String::new(),
             generation: 0,
             tenants: BTreeMap::new(),
+            terms: Vec::new(),
             files: Vec::new(),
         };
         empty.reaches(Checkpoint::default());

@@ -28,12 +28,12 @@ pub(crate) enum Source {
 pub(crate) struct Part {
     pub(crate) source: Source,
     pub(crate) rows: u32,
-    /// Of leads: which row is whose.
+    /// Of leads and score rows: which row is of which.
     index: Option<Arc<Index>>,
     pub(crate) superseded: Superseded,
 }
 
-/// Which row a lead has: 12 bytes a row.
+/// Which row a lead or a score row has: 12 bytes a row.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
     keys: Vec<u64>,
@@ -52,31 +52,37 @@ impl Index {
     }
 }
 
-fn keys_of(batch: &RecordBatch, from: u32, pairs: &mut Vec<(u64, u32)>) -> Option<()> {
-    let ids = batch.column_by_name("lead_id")?.as_string_opt::<i32>()?;
-    for (id, row) in ids.iter().zip(from..) {
-        pairs.push((lead_key(id?.parse::<LeadId>().ok()?)?, row));
+/// Notes which rows of a batch are of which thing; `None` when one doesn't say.
+fn keys_of(table: Table, batch: &RecordBatch, from: u32, pairs: &mut Vec<(u64, u32)>) -> Option<()> {
+    let column = batch.column_by_name(table.key_column()?)?;
+    if table == Table::Leads {
+        for (id, row) in column.as_string_opt::<i32>()?.iter().zip(from..) {
+            pairs.push((lead_key(id?.parse::<LeadId>().ok()?)?, row));
+        }
+    } else {
+        let keys = column.as_primitive_opt::<UInt64Type>()?;
+        pairs.extend(keys.values().iter().copied().zip(from..));
     }
     Some(())
 }
 
 impl Part {
-    /// A batch of the tail. Of leads, no two rows are of one lead.
+    /// A batch of the tail. Of leads and score rows, no two rows are of one.
     pub(crate) fn of_batch(table: Table, batch: RecordBatch) -> Self {
-        let index = (table == Table::Leads).then(|| {
+        let index = table.key_column().map(|_| {
             let mut pairs = Vec::with_capacity(batch.num_rows());
             // We wrote the ids a moment ago.
-            let _ = keys_of(&batch, 0, &mut pairs);
+            let _ = keys_of(table, &batch, 0, &mut pairs);
             Arc::new(Index::of(pairs))
         });
         let rows = u32::try_from(batch.num_rows()).unwrap_or(u32::MAX);
         Self { source: Source::Memory(batch), rows, index, superseded: Superseded::default() }
     }
 
-    /// A file; of leads, its ids are read.
+    /// A file; of leads and score rows, its ids are read.
     pub(crate) fn of_file(file: DataFile) -> Result<Self, AnalyticsError> {
         let rows = file.entry.rows;
-        let index = if file.entry.table == Table::Leads { Some(Arc::new(index_of(&file)?)) } else { None };
+        let index = file.entry.table.key_column().map(|column| index_of(&file, column)).transpose()?.map(Arc::new);
         Ok(Self { source: Source::File(Arc::new(file)), rows, index, superseded: Superseded::default() })
     }
 
@@ -97,6 +103,16 @@ impl Part {
     /// How many rows count.
     pub(crate) const fn counting(&self) -> u32 {
         self.rows - self.superseded.count()
+    }
+
+    /// The rows that count whose keys are among these.
+    pub(crate) fn find_among(&self, keys: std::ops::Range<u64>) -> Vec<u32> {
+        let Some(index) = &self.index else { return Vec::new() };
+        let first = index.keys.partition_point(|key| *key < keys.start);
+        let pairs = index.keys.iter().zip(&index.rows).skip(first).take_while(|(key, _)| **key < keys.end);
+        let mut rows: Vec<u32> = pairs.map(|(_, row)| *row).filter(|row| !self.superseded.contains(*row)).collect();
+        rows.sort_unstable();
+        rows
     }
 
     /// The row of a lead that counts.
@@ -184,12 +200,13 @@ pub(crate) fn merged(table: Table, parts: &[Part]) -> Result<Part, AnalyticsErro
     Ok(Part::of_batch(table, batch))
 }
 
-fn index_of(file: &DataFile) -> Result<Index, AnalyticsError> {
+fn index_of(file: &DataFile, column: &str) -> Result<Index, AnalyticsError> {
     let mut pairs = Vec::with_capacity(file.entry.rows as usize);
     let mut from = 0;
-    for batch in file.read(&["lead_id"], None)? {
+    for batch in file.read(&[column], None)? {
         let batch = batch?;
-        keys_of(&batch, from, &mut pairs).ok_or_else(|| damaged(&file.path, "has a row without a lead id"))?;
+        let noted = keys_of(file.entry.table, &batch, from, &mut pairs);
+        noted.ok_or_else(|| damaged(&file.path, format!("has a row without {column}")))?;
         from += u32::try_from(batch.num_rows()).unwrap_or(u32::MAX);
     }
     Ok(Index::of(pairs))

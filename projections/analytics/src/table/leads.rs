@@ -1,6 +1,7 @@
 //! The table of leads: a row is the whole lead after a batch that changed it.
 
 use event_log::LogPosition;
+use lead_domain::policy::grid::Grade;
 use lead_domain::{Currency, Money, Time};
 use proto_events::stored::{Device, Product};
 use proto_events::text::Text;
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::lead::{
     Attributes as Shown, Closing, Dated, LeadState, Points, Sales, Sum, TextAttribute, cause_of, temperature_of,
 };
+use crate::ledger::{Ledger, Lexicon, StoredLive};
 use crate::table::columns::{Amounts, Attributes, Instants, Numbers, Texts, Words, table};
 use crate::table::reading::Reading;
 
@@ -44,6 +46,7 @@ table! {
         score: Amounts = "All its points, as they stood when the row was written.",
         score_fit: Amounts = "Those that say who they are.",
         score_engagement: Amounts = "Those that say what they do.",
+        grade: Words = "What fit and engagement say together, A1 to C3, by the grid of the policy when the score last changed.",
         temperature: Words = "cold, warm or hot.",
         stage: Words = "The stage of the funnel that it has reached.",
         device_type: Words = "Of its latest interaction that tells.",
@@ -75,6 +78,9 @@ struct Hidden {
     /// Currency, amount and number of sales, in the order in which currencies came.
     #[serde(rename = "s", skip_serializing_if = "Vec::is_empty", default)]
     sums: Vec<(String, i64, u32)>,
+    /// The score rows that still have an effect.
+    #[serde(rename = "l", skip_serializing_if = "Vec::is_empty", default)]
+    ledger: Vec<StoredLive>,
 }
 
 fn text(text: &Option<Text>) -> Option<&str> {
@@ -114,6 +120,7 @@ impl LeadColumns {
         self.score.push(i64::from(lead.score.total));
         self.score_fit.push(i64::from(lead.score.fit));
         self.score_engagement.push(i64::from(lead.score.engagement));
+        self.grade.push(lead.grade.map(Grade::code));
         self.temperature.push(Some(lead.temperature.code()));
         self.stage.push(lead.stage.as_deref());
         self.push_seen(lead);
@@ -144,14 +151,15 @@ fn hidden(lead: &LeadState) -> String {
         product_at: lead.last_product.as_ref().map(|dated| dated.at),
         attributes_at: lead.attributes.iter().map(|attribute| attribute.at).collect(),
         sums: lead.sales.sums.iter().map(sum).collect(),
+        ledger: lead.ledger.stored(),
     };
     // Numbers and texts always have a JSON form.
     serde_json::to_string(&hidden).unwrap_or_default()
 }
 
 /// Reads a row back; `None` when it is damaged.
-pub(crate) fn read(row: Reading<'_>, tenant: u32) -> Option<LeadState> {
-    let hidden: Hidden = serde_json::from_str(row.text("_state")?).ok()?;
+pub(crate) fn read(row: Reading<'_>, tenant: u32, lexicon: &Lexicon) -> Option<LeadState> {
+    let mut hidden: Hidden = serde_json::from_str(row.text("_state")?).ok()?;
     let instant = |name: &str| row.instant(name).map(Time::from_millis);
     let mut lead = LeadState::opened(
         row.text("lead_id")?.parse().ok()?,
@@ -177,6 +185,11 @@ pub(crate) fn read(row: Reading<'_>, tenant: u32) -> Option<LeadState> {
     lead.owner = row.name("owner");
     let points = |name: &str| i32::try_from(row.amount(name)?).ok();
     lead.score = Points { total: points("score")?, fit: points("score_fit")?, engagement: points("score_engagement")? };
+    lead.grade = match row.text("grade") {
+        Some(code) => Some(Grade::of_code(code)?),
+        None => None,
+    };
+    lead.ledger = Ledger::of(std::mem::take(&mut hidden.ledger), lexicon)?;
     lead.temperature = temperature_of(row.text("temperature")?)?;
     lead.stage = row.name("stage");
     lead.version = u32::try_from(row.number("version")?).ok()?;

@@ -30,7 +30,9 @@ fn expected(lead: &LeadRow) -> Json {
         "sale_value": shown["sale_value"]["amount"], "sale_currency": shown["sale_value"]["currency"],
         "rgus": shown["rgus"], "conversions": shown["conversions"], "owner": shown["owner"],
         "device_type": shown["device"]["type"], "device_browser": shown["device"]["browser"],
-        "last_product_name": shown["last_product"]["name"], "version": shown["version"],
+        "last_product_name": shown["last_product"]["name"],
+        "grade": shown["grade"], "score": shown["score"]["total"],
+        "score_fit": shown["score"]["fit"], "score_engagement": shown["score"]["engagement"], "version": shown["version"],
         "position": lead.changed_at.0, "attributes": attributes,
     })
 }
@@ -41,7 +43,7 @@ const LEADS: &str = "select lead_id, visitor_id, lead_type, status, close_cause,
      arrow_cast(first_interaction_at, 'Int64') as first_interaction_at, \
      arrow_cast(last_interaction_at, 'Int64') as last_interaction_at, interactions, skill, channel, campaign, \
      campaign_source, sale_value, sale_currency, rgus, conversions, owner, device_type, device_browser, \
-     last_product_name, version, position, map_entries(attributes) as attributes from leads order by lead_id";
+     last_product_name, grade, score, score_fit, score_engagement, version, position, map_entries(attributes) as attributes from leads order by lead_id";
 
 fn pairs(mut row: Json) -> Json {
     let entries = row["attributes"].as_array().cloned().unwrap_or_default();
@@ -49,7 +51,7 @@ fn pairs(mut row: Json) -> Json {
     row
 }
 
-fn assert_same(listing: &ListingReader, snapshot: &Arc<Snapshot>, what: &str) {
+pub(crate) fn assert_same(listing: &ListingReader, snapshot: &Arc<Snapshot>, what: &str) {
     let mut query = LeadQuery::new(ACME);
     query.set("limit", "500").unwrap();
     let mut listed: Vec<LeadRow> = listing.leads(&query).unwrap().items;

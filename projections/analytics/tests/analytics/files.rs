@@ -16,7 +16,7 @@ const COUNTS: &str = "select (select count(*) from interactions) as interactions
      (select sum(version) from leads) as versions";
 
 fn model(data: &Path) -> PathBuf {
-    data.join("projections/analytics-v2")
+    data.join("projections/analytics-v3")
 }
 
 fn files(data: &Path, table: &str) -> Vec<PathBuf> {
@@ -38,7 +38,7 @@ fn a_restart_drops_the_tail_and_leftovers_and_reads_on() {
     let whole = rows(&tables.projection().reader().snapshot(), COUNTS);
     assert!(tables.projection().sealed() == sealed && sealed < tables.checkpoint(), "there are files and a tail");
     drop(tables);
-    let earlier = folder.path().join("projections/analytics-v1");
+    let earlier = folder.path().join("projections/analytics-v2");
     fs::create_dir(&earlier).unwrap();
     fs::write(earlier.join("leads-1-9.g1.parquet"), "somebody").unwrap();
     for leftover in ["leads-1-9.g7.parquet", "manifest.unfinished", "manifest.building.json"] {

@@ -6,7 +6,7 @@ use analytics::{Analytics, Format, Limits, QueryLimits};
 use projector::contract::{self, ModelHome};
 
 use crate::asked::{SMALL, written};
-use crate::histories::random_world;
+use crate::histories::{random_world, scored_world};
 
 /// Models in folders of their own.
 struct Folders(tempfile::TempDir, Limits);
@@ -26,7 +26,12 @@ impl ModelHome for Folders {
 
     fn dump(&self, analytics: &Analytics) -> String {
         let snapshot = analytics.reader().snapshot();
-        let orders = [("interactions", "position"), ("lead_events", "position, index"), ("leads", "lead_id")];
+        let orders = [
+            ("interactions", "position"),
+            ("lead_events", "position, index"),
+            ("score_rows", "interaction_id, rule"),
+            ("leads", "lead_id"),
+        ];
         let dump = orders.map(|(table, order)| {
             let sql = format!("select * from {table} order by {order}");
             String::from_utf8(written(&snapshot, "acme", &sql, QueryLimits::default(), Format::Ndjson).unwrap())
@@ -46,4 +51,10 @@ fn the_tables_keep_the_contract_of_projections() {
 fn tables_of_many_small_files_keep_it_too() {
     let folders = Folders(tempfile::tempdir().unwrap(), Limits { tail_rows: 12, ..SMALL });
     contract::holds(&folders, &random_world(5, 90).story());
+}
+
+#[test]
+fn tables_with_scores_keep_it_too() {
+    let folders = Folders(tempfile::tempdir().unwrap(), Limits { tail_rows: 24, ..SMALL });
+    contract::holds(&folders, &scored_world(6, 80).story());
 }

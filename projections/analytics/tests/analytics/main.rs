@@ -13,6 +13,7 @@ mod funnel;
 mod histories;
 mod queries;
 mod reports;
+mod scores;
 #[path = "../../../listing/tests/listing/world.rs"]
 #[allow(dead_code, reason = "the listing's tests use more of it")]
 mod world;

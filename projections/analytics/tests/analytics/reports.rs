@@ -29,7 +29,7 @@ fn asked(snapshot: &Arc<Snapshot>, tenant: &str, question: &Json, limits: QueryL
     Ok(serde_json::to_value(report).unwrap())
 }
 
-fn report(snapshot: &Arc<Snapshot>, question: &Json) -> Json {
+pub(crate) fn report(snapshot: &Arc<Snapshot>, question: &Json) -> Json {
     asked(snapshot, "acme", question, QueryLimits::default()).unwrap()
 }
 

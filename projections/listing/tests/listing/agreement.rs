@@ -8,7 +8,7 @@ use proto_events::Personal;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use crate::histories::{any_command, random_world, someone_comes};
+use crate::histories::{any_command, random_world, scored_world, someone_comes};
 use crate::world::{ACME, World};
 
 fn assert_agrees(world: &World, reader: &ListingReader) {
@@ -34,6 +34,10 @@ fn assert_agrees(world: &World, reader: &ListingReader) {
             same("interactions", &row.interactions, &known.interactions);
             same("owner", &row.owner, &known.owner);
             same("version", &row.version, &known.version);
+            let ledger = known.ledger.as_deref().cloned().unwrap_or_default();
+            let score = &row.score;
+            let parts = (score.total, score.fit, score.engagement);
+            same("score", &parts, &(known.score, ledger.score.fit, ledger.score.engagement));
             same("customer", &row.customer_id.is_some(), &known.customer.is_some());
             let sales: Vec<_> = known.counted_conversions().collect();
             same("conversions", &row.conversions, &sales.len());
@@ -58,6 +62,10 @@ fn assert_agrees(world: &World, reader: &ListingReader) {
 fn the_listing_agrees_with_the_books_about_every_lead() {
     for seed in 0..24 {
         let world = random_world(seed, 400);
+        assert_agrees(&world, &world.followed());
+    }
+    for seed in 0..6 {
+        let world = scored_world(seed, 300);
         assert_agrees(&world, &world.followed());
     }
 }

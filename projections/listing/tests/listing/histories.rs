@@ -33,6 +33,99 @@ pub(crate) fn random_world(seed: u64, steps: i64) -> World {
     world
 }
 
+/// Rules of every kind: caps and a floor, decay, limits, categories, frequencies, bots.
+pub(crate) const SCORING: &str = r#"
+[scoring]
+total_cap = 60
+
+[[scoring.group]]
+name = "behaviour"
+kind = "engagement"
+cap = 40
+
+[[scoring.group]]
+name = "profile"
+kind = "fit"
+cap = 12
+
+[[scoring.rule]]
+name = "was here"
+group = "behaviour"
+points = 7
+when = { action = "page.viewed" }
+decay = { every = "2d", percent = 40 }
+
+[[scoring.rule]]
+name = "was here again, which is what this rule with a long name says"
+group = "behaviour"
+points = 5
+when = { action = "page.viewed", at_least = 3, within = "5d" }
+limit = { times = 2, within = "1d" }
+decay = { every = "12h", percent = 50 }
+by_category = true
+
+[[scoring.rule]]
+name = "bought"
+group = "behaviour"
+points = 15
+when = { action = "purchase" }
+
+[[scoring.rule]]
+name = "sent a fax"
+group = "profile"
+points = -4
+when = { channel = "fax" }
+decay = { every = "3d", percent = 100 }
+
+[[scoring.rule]]
+name = "chats"
+group = "profile"
+points = 9
+when = { channel = "chat" }
+
+[[bot_rule]]
+name = "too fast"
+at_least = 4
+within = "4h"
+"#;
+
+/// What another policy may say of the same.
+pub(crate) fn other_scoring() -> String {
+    let fewer = SCORING.replace("points = 15", "points = 11").replace("cap = 40", "cap = 25");
+    fewer.replace("name = \"chats\"", "name = \"talks\"")
+}
+
+/// A history with points that are given, lapse, move, are taken away, and are given anew by other rules.
+pub(crate) fn scored_world(seed: u64, steps: i64) -> World {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut world = World::with(SCORING);
+    for step in 0..steps {
+        match random.random_range(0..100) {
+            0..60 => someone_comes(&mut world, &mut random, step),
+            60..75 => {
+                let ids: Vec<InteractionId> = world.placed.keys().copied().collect();
+                if let Some(id) = ids.choose(&mut random).copied() {
+                    let recorded_in = world.touched[&id].2;
+                    let interaction = world.recorded(id);
+                    let command = Command::DiscreditInteraction { interaction, recorded_in };
+                    let _ = world.asked(step * 3, command, Personal::default());
+                }
+            }
+            75..97 => {
+                let moved = movement(&world, &mut random).filter(|_| random.random_bool(0.5));
+                if let Some(command) = moved.or_else(|| any_command(&world, &mut random)) {
+                    let _ = world.asked(step * 3, command, Personal::default());
+                }
+            }
+            _ => world.ticks(step * 3),
+        }
+        if step == steps / 2 {
+            world.scores_anew(step * 3, &other_scoring());
+        }
+    }
+    world
+}
+
 pub(crate) fn someone_comes(world: &mut World, random: &mut ChaCha8Rng, step: i64) {
     let late = if random.random_bool(0.15) { random.random_range(0..80) } else { 0 };
     let mut touching = touch((step * 3 - late).max(0));

@@ -1,11 +1,13 @@
 //! A small world that writes a log: a policy, a shelf that decides, sealed parts, and a listing that follows.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use event_log::{Batch, EventLog, Header, LogPosition, MemoryLog, Record, RecordKind};
 use key_vault::{KeySlot, KeyVault, MasterKey, SEAL_OVERHEAD, SubjectKey};
 use lead_domain::command::{Adoption, RecordedInteraction};
+use lead_domain::decide::{Retraced, rescore, retrace, retrace_until};
 use lead_domain::{
     Command, Event, Input, InteractionId, LeadId, Policy, Refusal, Shelf, TenantId, Time, VisitorId, decide,
 };
@@ -77,6 +79,7 @@ pub(crate) struct World {
     pub(crate) shelf: Shelf,
     pub(crate) folder: TempDir,
     policy: Policy,
+    document: String,
     previous: BTreeMap<u64, LogPosition>,
     /// When each interaction happened, whose it was, and which lead took it, as recorded.
     pub(crate) touched: BTreeMap<InteractionId, (Time, VisitorId, Option<LeadId>)>,
@@ -186,12 +189,14 @@ impl World {
 
     /// A world whose decider has further rules.
     pub(crate) fn with(rules: &str) -> Self {
+        let document = format!("{POLICY}{rules}");
         let mut world = Self {
             log: MemoryLog::new(),
             vault: Arc::new(KeyVault::in_memory(MasterKey::from_bytes([7; 32]))),
             shelf: Shelf::default(),
             folder: tempfile::tempdir().unwrap(),
-            policy: policy_document::read(&format!("{POLICY}{rules}"), None).unwrap().policy,
+            policy: policy_document::read(&document, None).unwrap().policy,
+            document,
             previous: BTreeMap::new(),
             touched: BTreeMap::new(),
             placed: BTreeMap::new(),
@@ -202,7 +207,7 @@ impl World {
 
     /// A tenant adopts the policy of all tests.
     pub(crate) fn adopt(&mut self, name: &str, tenant: TenantId) {
-        let document = POLICY.replace("\"acme\"", &format!("{name:?}"));
+        let document = self.document.replace("\"acme\"", &format!("{name:?}"));
         let policy = StoredPolicy { version: 1, tenant: name.into(), document, request: None };
         let facts = Facts { input: InputFacts::Policy(policy), events: Vec::new() };
         self.record((tenant, VisitorId(0), hours(0)), &facts, None);
@@ -283,6 +288,45 @@ impl World {
             let visitor = decide(&self.policy, ACME, &mut self.shelf, &input, &mut events).unwrap();
             if !events.is_empty() {
                 self.record((ACME, visitor, at), &Facts { input: InputFacts::Deadline, events }, None);
+            }
+        }
+    }
+
+    /// Acme adopts other rules, and everybody's leads are scored by them.
+    pub(crate) fn scores_anew(&mut self, at: i64, rules: &str) {
+        self.document = format!("{POLICY}{rules}");
+        let version = self.policy.version + 1;
+        self.policy = policy_document::read(&self.document, None).unwrap().policy;
+        self.policy.version = version;
+        let policy = StoredPolicy { version, tenant: "acme".into(), document: self.document.clone(), request: None };
+        let facts = Facts { input: InputFacts::Policy(policy), events: Vec::new() };
+        self.record((ACME, VisitorId(0), hours(at)), &facts, None);
+        let mut scored = Shelf::default();
+        let read = self.log.read(LogPosition(1), &mut |record| {
+            let facts = stored::decode_facts(record.header.codec, record.facts).unwrap();
+            let occurred_at = Time::from_millis(record.header.occurred_at);
+            let mut scratch = Vec::new();
+            let interaction = match &facts.input {
+                InputFacts::Interaction(facts) => {
+                    let id = InteractionId(record.header.position.0);
+                    Some(Input::Interaction(id, facts.as_decided(occurred_at, &mut scratch)))
+                }
+                _ => None,
+            };
+            let visitor = VisitorId(record.header.visitor);
+            let retraced =
+                Retraced { visitor, at: occurred_at, interaction: interaction.as_ref(), events: &facts.events };
+            retrace(&self.policy, ACME, &mut scored, &retraced, &mut Vec::new());
+            ControlFlow::Continue(())
+        });
+        read.unwrap();
+        for visitor in self.shelf.visitors() {
+            retrace_until(&self.policy, ACME, &mut scored, visitor, hours(at), &mut Vec::new());
+            let mut events = Vec::new();
+            rescore(&self.policy, ACME, &mut self.shelf, &scored, (visitor, hours(at)), &mut events);
+            if !events.is_empty() {
+                // What the input was is nothing to a projection; what was decided is.
+                self.record((ACME, visitor, hours(at)), &Facts { input: InputFacts::Deadline, events }, None);
             }
         }
     }
