@@ -47,6 +47,8 @@ mod privacy;
 
 mod export;
 
+mod exports;
+
 mod quarantine;
 
 mod report;
@@ -70,6 +72,7 @@ mod linger;
 mod router;
 
 pub use export::{VisitorExport, visitor_export};
+pub use exports::LeadWriter;
 pub use nurture::{NurtureBegun, NurtureConsent, NurtureRun, VisitorNurture, visitor_nurture};
 pub use observe::current_trace;
 pub use options::ApiOptions;

@@ -25,12 +25,13 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::answer::POSITION_HEADER;
+use crate::exports::ROWS_HEADER;
 use crate::options::ApiOptions;
 use crate::problem::{Problem, ProblemBody};
 use crate::state::Api;
 use crate::{
-    acts, changes, checkpoint, duplicates, events, funnel, health, leads, linger, nurture, observe, orphans, policies,
-    privacy, proofs, quarantine, report, scores, segment, sql, visitors,
+    acts, changes, checkpoint, duplicates, events, exports, funnel, health, leads, linger, nurture, observe, orphans,
+    policies, privacy, proofs, quarantine, report, scores, segment, sql, visitors,
 };
 
 #[derive(OpenApi)]
@@ -115,10 +116,20 @@ fn routes_of_api() -> OpenApiRouter<Api> {
         .routes(routes!(health::metrics))
 }
 
+/// Routes whose answers may take longer than a request may.
+fn streams_of_api() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(changes::stream))
+        .routes(routes!(exports::leads))
+        .routes(routes!(exports::interactions))
+        .routes(routes!(exports::events))
+        .routes(routes!(exports::score))
+}
+
 /// What `/openapi.json` says.
 #[must_use]
 pub fn description() -> utoipa::openapi::OpenApi {
-    let streaming = OpenApiRouter::<Api>::new().routes(routes!(changes::stream));
+    let streaming = streams_of_api();
     let (_, mut description) = routes_of_api().merge(streaming).split_for_parts();
     description.info.version = env!("CARGO_PKG_VERSION").to_owned();
     description.paths.paths.values_mut().for_each(describe_position);
@@ -151,7 +162,7 @@ pub fn router(api: Api) -> Router {
         .merge(segment::routes())
         .route("/openapi.json", axum::routing::get(|| async move { Json(document) }))
         .layer(middleware::from_fn_with_state(options.request_timeout, time_limit));
-    let (streams, _) = OpenApiRouter::new().routes(routes!(changes::stream)).split_for_parts();
+    let (streams, _) = streams_of_api().split_for_parts();
     let browser = SwaggerUi::new("/docs").config(utoipa_swagger_ui::Config::from("/openapi.json"));
     let limits = ServiceBuilder::new()
         .layer(HandleErrorLayer::new(|_: BoxError| async { Problem::busy() }))
@@ -187,7 +198,7 @@ fn cors(options: &ApiOptions) -> Option<CorsLayer> {
         .allow_origin(AllowOrigin::list(origins))
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers(tower_http::cors::AllowHeaders::mirror_request())
-        .expose_headers([POSITION_HEADER, header::ETAG, header::RETRY_AFTER]);
+        .expose_headers([POSITION_HEADER, ROWS_HEADER, header::ETAG, header::RETRY_AFTER]);
     Some(layer)
 }
 

@@ -2,6 +2,7 @@
 
 mod audit;
 mod care;
+mod export;
 mod orphans;
 mod serving;
 mod sql;
@@ -18,6 +19,7 @@ pub(crate) use audit::{
     WhatIfArgs,
 };
 pub(crate) use care::{ProjectionsAct, ProjectionsArgs, QuarantineAct, QuarantineArgs, QuarantineFilter};
+pub(crate) use export::{ExportCommand, ExportFormat, ExportTo};
 pub(crate) use orphans::{DuplicatesArgs, OrphanAct, OrphanArgs, OrphansArgs};
 pub(crate) use serving::{FeedCommand, KeysCommand, LogFormat, NatsArgs, ServeArgs};
 pub(crate) use sql::{AnalyticsArgs, FunnelArgs, SqlArgs, SqlFormat};
@@ -101,6 +103,15 @@ pub(crate) enum Command {
         leadfold sql \"select * from interactions\" --format parquet -o interactions.parquet"
     )]
     Sql(SqlArgs),
+    /// Write everything of a kind to a file: leads, interactions, lead events, score rows
+    #[command(
+        after_help = "True at one position of the log, which is told at the end. A text of CSV that a spreadsheet \
+        would run as a formula has an apostrophe in front. A file is there only when all of it is.\n\n\
+        Examples:\n  leadfold export leads --status open --format csv --out leads.csv\n  \
+        leadfold export score --format parquet --out score.parquet\n  leadfold export events | gzip > events.ndjson.gz"
+    )]
+    #[command(subcommand)]
+    Export(ExportCommand),
     /// Show the read models and how far they have followed; build one anew
     #[command(after_help = "Examples:\n  leadfold projections\n  leadfold projections rebuild listing\n  \
         leadfold projections rebuild analytics")]
@@ -347,6 +358,19 @@ pub(crate) struct ImportArgs {
 
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct LeadsArgs {
+    #[command(flatten)]
+    pub(crate) wanted: LeadsWanted,
+    /// How many leads to show; no upper bound
+    #[arg(long, default_value_t = 50)]
+    pub(crate) limit: u64,
+    /// Also count all that match
+    #[arg(long)]
+    pub(crate) count: bool,
+}
+
+/// Which leads, and in what order.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct LeadsWanted {
     /// open, closed
     #[arg(long)]
     pub(crate) status: Option<String>,
@@ -428,12 +452,6 @@ pub(crate) struct LeadsArgs {
     /// last_interaction_at, score, opened_at, closed_at, value; with - in front, greatest first
     #[arg(long, allow_hyphen_values = true, default_value = "-last_interaction_at")]
     pub(crate) sort: String,
-    /// How many leads to show; no upper bound
-    #[arg(long, default_value_t = 50)]
-    pub(crate) limit: u64,
-    /// Also count all that match
-    #[arg(long)]
-    pub(crate) count: bool,
 }
 
 #[derive(Args, Debug)]

@@ -9,6 +9,7 @@ mod drafts;
 mod duplicates;
 mod explain;
 mod export;
+mod exports;
 mod feed;
 mod funnel;
 pub(crate) mod heads;
@@ -58,6 +59,7 @@ pub(crate) fn run(command: &Command, settings: &Settings, configuration: &Config
         Command::Analytics(args) => analytics::run(args, settings),
         Command::Funnel(args) => funnel::run(args, settings),
         Command::Sql(args) => sql::run(args, settings),
+        Command::Export(what) => exports::run(what, settings),
         Command::Projections(args) => projections::run(args, settings),
         Command::Serve(args) => crate::serve::run(args, settings),
         Command::Feed(command) => feed::run(command, settings),

@@ -7,6 +7,7 @@ mod address;
 mod error;
 mod route;
 
+use std::io::Write;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -30,6 +31,8 @@ pub(crate) use route::{Route, body};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an answer may take: twice as long as the service gives itself.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a stream may take: longer than the service gives one.
+const STREAM_TIMEOUT: Duration = Duration::from_secs(4_000);
 /// How often a request is made in all, when the service asks to come back later or a connection breaks.
 const TRIES_MAX: u32 = 6;
 /// The longest wait between two tries.
@@ -46,6 +49,7 @@ const OPERATOR: HeaderName = HeaderName::from_static("leadfold-operator");
 const TENANT: HeaderName = HeaderName::from_static("leadfold-tenant");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const POSITION: HeaderName = HeaderName::from_static("x-leadfold-position");
+const ROWS: HeaderName = HeaderName::from_static("x-leadfold-rows");
 
 /// A running service.
 pub(crate) struct Server {
@@ -186,6 +190,14 @@ impl Answer {
     }
 }
 
+/// A stream that came to its end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Streamed {
+    /// What it was true at.
+    pub(crate) position: u64,
+    pub(crate) rows: u64,
+}
+
 /// A page of a list.
 #[derive(Debug, Deserialize)]
 pub(crate) struct PageOf {
@@ -305,6 +317,33 @@ impl Server {
             }
         }
         Ok(Answer { status, headers, body })
+    }
+
+    /// Writes a long answer as it comes, to its end. Not made again: a part of it may be written already.
+    ///
+    /// # Errors
+    /// [`RemoteError`], also when the answer breaks off; and when it can't be written.
+    pub(crate) fn stream(&self, call: Call, out: &mut dyn Write) -> anyhow::Result<Streamed> {
+        let call = call.query("min_position", self.head()?.to_string());
+        self.runtime.block_on(async {
+            let url = self.address.url(&call.path, &call.query);
+            let request = self.client.request(call.method.clone(), url).headers(self.headers.clone());
+            let unreachable = |error: reqwest::Error| self.address.unreachable(&error);
+            let mut response = request.timeout(STREAM_TIMEOUT).send().await.map_err(unreachable)?;
+            let (status, headers) = (response.status(), response.headers().clone());
+            if !status.is_success() {
+                let body = response.bytes().await.map_err(unreachable)?;
+                let error = RemoteError::of(status, &body, &self.address.to_string(), self.has_key);
+                return Err(error.for_tenant(self.tenant.as_deref()));
+            }
+            while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+                out.write_all(&chunk)?;
+            }
+            let number = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok()?.parse().ok());
+            let told = number(&POSITION).zip(number(&ROWS));
+            let (position, rows) = told.ok_or_else(|| self.address.foreign())?;
+            Ok(Streamed { position, rows })
+        })
     }
 
     /// The last durable position, which a listing that is asked for it holds.

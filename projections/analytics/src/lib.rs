@@ -32,7 +32,9 @@ mod report;
 
 pub use analytics::{Analytics, Limits};
 pub use error::AnalyticsError;
-pub use query::{Answer, Format, Output, Place, QueryError, QueryLimits, Session, Shown};
+pub use query::{
+    Answer, Format, Output, Place, QueryError, QueryLimits, Session, Sheet, SheetColumn, SheetKind, Shown,
+};
 pub use report::{
     Column, Fault, Funnel, FunnelGroup, FunnelReport, FunnelStep, Note, Question, Report, Setting, ShownPeriod,
 };

@@ -5,6 +5,7 @@
 
 mod error;
 mod output;
+mod sheet;
 mod statement;
 mod tenant_table;
 
@@ -13,8 +14,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::array::{AsArray, RecordBatch};
+use datafusion::arrow::datatypes::{Int64Type, SchemaRef};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::SessionStateBuilder;
@@ -33,6 +34,7 @@ use tokio::time::Instant;
 
 pub use error::{Place, QueryError};
 pub use output::{Format, Output, Shown};
+pub use sheet::{Sheet, SheetColumn, SheetKind};
 
 use crate::snapshot::Snapshot;
 use crate::table::Table;
@@ -156,6 +158,21 @@ impl Session {
         let stream = begun.map_err(|_| QueryError::TooLong { limit: self.limits.time })??;
         let (limits, snapshot) = (self.limits.clone(), Arc::clone(&self.snapshot));
         Ok(Answer { schema: stream.schema(), stream, rows: 0, until, limits, snapshot })
+    }
+
+    /// A whole table, in no particular order, and how many rows it has.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub async fn whole(&self, table: Table) -> Result<(u64, Answer), QueryError> {
+        let mut counted = self.query(&format!("select count(*) from {table}")).await?;
+        let mut rows = 0;
+        while let Some(batch) = counted.next().await? {
+            let counts = batch.column(0).as_primitive_opt::<Int64Type>();
+            rows +=
+                counts.into_iter().flat_map(|counts| counts.values()).map(|count| count.unsigned_abs()).sum::<u64>();
+        }
+        Ok((rows, self.query(&format!("select * from {table}")).await?))
     }
 
     async fn begin(&self, sql: &str) -> Result<SendableRecordBatchStream, QueryError> {

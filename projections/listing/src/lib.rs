@@ -36,7 +36,7 @@ mod error;
 pub use error::ListingError;
 pub use listing::{Listing, LoadLimits};
 pub use query::{CountMode, DuplicateQuery, LeadQuery, LeadSort, OrphanQuery, Page, QueryError, parse_time};
-pub use reader::{ListingReader, ListingReaders};
+pub use reader::{ListingReader, ListingReaders, Told};
 pub use row::{
     CampaignRow, ContactRow, Counts, DeviceRow, DuplicatePairRow, DuplicateRow, IdentifierRow, LeadRow, LeadStatus,
     MoneyShape, NoteRow, OrphanRow, ProductRow, ScoreRow, TenantRow, VisitorRow,

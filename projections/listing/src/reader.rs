@@ -10,6 +10,7 @@ mod plan;
 mod scan;
 mod visitor;
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -19,12 +20,14 @@ use rusqlite::{Connection, OptionalExtension};
 
 use crate::columns::SharedColumns;
 use crate::error::{Concerning, ListingError};
-use crate::query::{Cursor, DuplicateQuery, LeadQuery, OrphanQuery, Page};
+use crate::query::{CountMode, Cursor, DuplicateQuery, LeadQuery, OrphanQuery, Page};
 use crate::row::{Counts, DuplicatePairRow, LeadRow, OrphanRow, TenantRow, VisitorRow};
 use crate::rows::{Columns, RowError};
 use crate::state::lead_key;
 use crate::store;
 use page::Answer;
+
+pub use page::Told;
 
 /// After so many attempts to search the columns while the writer goes on, it has to wait for a moment.
 const ATTEMPTS: usize = 4;
@@ -144,6 +147,39 @@ impl ListingReader {
             Answer::Refused(error) => Err(error.into()),
             Answer::Outrun => Err(Concerning { doing: "read", path: &self.path }.damaged()),
         }
+    }
+
+    /// All leads that a query finds, in its order, at one position: how many they are, then one after the other, until
+    /// `see` has had enough. Its limit, cursor and count say nothing here. Returns the position, and whether all were seen.
+    ///
+    /// Keys of all of them are in memory meanwhile, 32 bytes each; and the file keeps what is written over until the end.
+    ///
+    /// # Errors
+    /// [`ListingError::Query`] when the query makes no sense; else when the model can't be read.
+    pub fn each_lead(
+        &self,
+        query: &LeadQuery,
+        see: &mut dyn FnMut(Told) -> ControlFlow<()>,
+    ) -> Result<(LogPosition, bool), ListingError> {
+        let query = &LeadQuery { limit: u32::MAX, cursor: None, count: CountMode::None, ..query.clone() };
+        for _ in 0..ATTEMPTS {
+            let (seen, position) = self.at_once(|connection, state| {
+                page::each(page::Asked { connection, state, query, after: None }, see, |connection, position| {
+                    self.columns.at(position, || scan::all(connection, position))
+                })
+            })?;
+            if let Some(is_whole) = seen {
+                return Ok((position, is_whole));
+            }
+        }
+        let columns = self.columns.exclusive();
+        let (seen, position) = self.at_once(|connection, state| {
+            page::each(page::Asked { connection, state, query, after: None }, see, |connection, position| {
+                self.columns.bring(columns, position, || scan::all(connection, position)).map(Some)
+            })
+        })?;
+        let is_whole = seen.ok_or_else(|| Concerning { doing: "read", path: &self.path }.damaged())?;
+        Ok((position, is_whole))
     }
 
     /// A page of orphans, the latest first.

@@ -3,7 +3,7 @@
 use lead_domain::{Money, TenantId, Time};
 use listing::{LeadQuery, LeadRow, LeadStatus, ListingError, ListingReader, QueryError};
 
-use crate::cli::LeadsArgs;
+use crate::cli::{LeadsArgs, LeadsWanted};
 use crate::commands::rows::{Page, Row, Taken, Wanted, each_row};
 use crate::failure::UsageError;
 use crate::output::{line, short_time, table};
@@ -40,7 +40,8 @@ pub(crate) fn show(
     if settings.json { Ok(()) } else { print(rows, count) }
 }
 
-fn query(tenant: TenantId, args: &LeadsArgs) -> anyhow::Result<LeadQuery> {
+/// The query of a listing.
+pub(crate) fn query(tenant: TenantId, args: &LeadsWanted) -> anyhow::Result<LeadQuery> {
     let mut query = LeadQuery::new(tenant);
     for (name, value) in filters(args)? {
         query.set(&name, &value).map_err(usage)?;
@@ -55,7 +56,7 @@ pub(crate) fn read(
     args: &LeadsArgs,
     take: Take<'_>,
 ) -> anyhow::Result<Option<u64>> {
-    let mut query = query(tenant, args)?;
+    let mut query = query(tenant, &args.wanted)?;
     let read = |wanted: &Wanted| {
         let counts = args.count && wanted.is_first;
         query.set("count", if counts { "exact" } else { "none" }).map_err(usage)?;
@@ -69,8 +70,8 @@ pub(crate) fn read(
 
 fn ask(server: &Server, args: &LeadsArgs, take: Take<'_>) -> anyhow::Result<Option<u64>> {
     // What makes no sense is told in the words of the flags.
-    query(TenantId(0), args)?;
-    let filters = filters(args)?;
+    query(TenantId(0), &args.wanted)?;
+    let filters = filters(&args.wanted)?;
     let read = |wanted: &Wanted| {
         let mut call = Call::get("/v1/leads");
         for (name, value) in &filters {
@@ -109,7 +110,7 @@ fn print(rows: Vec<Vec<String>>, count: Option<u64>) -> anyhow::Result<()> {
 }
 
 /// The flags as the names and values of the HTTP listing.
-fn filters(args: &LeadsArgs) -> anyhow::Result<Vec<(String, String)>> {
+pub(crate) fn filters(args: &LeadsWanted) -> anyhow::Result<Vec<(String, String)>> {
     let named = [
         ("status", &args.status),
         ("lead_type", &args.lead_type),

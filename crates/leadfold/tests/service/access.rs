@@ -87,6 +87,10 @@ fn routes() -> Vec<Route> {
         Route("post", "/v1/checkpoint", Who::Roles(CONFIGURE), Kind::Nothing, 201, 201),
         // What another tenant's key counts is its own tenant's.
         Route("post", "/v1/sql", Who::Roles(ANALYSE), Kind::Query, 200, 200),
+        read("/v1/export/leads", Kind::Nothing, 200),
+        Route("get", "/v1/export/interactions", Who::Roles(ANALYSE), Kind::Nothing, 200, 200),
+        Route("get", "/v1/export/events", Who::Roles(ANALYSE), Kind::Nothing, 200, 200),
+        Route("get", "/v1/export/score", Who::Roles(ANALYSE), Kind::Nothing, 200, 200),
         Route("get", "/v1/analytics/funnel", Who::Roles(ANALYSE), Kind::Nothing, 200, 200),
         Route("post", "/v1/analytics/query", Who::Roles(ANALYSE), Kind::Question, 200, 200),
         // A policy of another tenant has a fault at `tenant`.

@@ -10,6 +10,7 @@ mod description;
 mod discretion;
 mod erasure;
 mod events;
+mod exports;
 mod limits;
 mod once;
 mod policy;

@@ -11,7 +11,9 @@ use datafusion::arrow::json::writer::{JsonArray, LineDelimited, Writer as JsonWr
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::parquet::arrow::arrow_writer::ArrowWriter;
 use datafusion::parquet::basic::{Compression, ZstdLevel};
+use datafusion::parquet::file::metadata::KeyValue;
 use datafusion::parquet::file::properties::WriterProperties;
+use event_log::LogPosition;
 
 use crate::query::error::QueryError;
 
@@ -74,7 +76,7 @@ impl<W: Write + Send> std::fmt::Debug for Output<W> {
     }
 }
 
-fn failed(error: impl std::fmt::Display) -> QueryError {
+pub(crate) fn failed(error: impl std::fmt::Display) -> QueryError {
     QueryError::Failed { message: error.to_string() }
 }
 
@@ -115,6 +117,17 @@ impl<W: Write + Send> Output<W> {
             Writer::Arrow(writer) => writer.write(batch).map_err(failed),
             Writer::Parquet(writer) => writer.write(batch).map_err(failed),
         }
+    }
+
+    /// Ends an answer that was true at a position; a Parquet file says so in its footer (`leadfold.position`).
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn finish_at(mut self, position: LogPosition) -> Result<W, QueryError> {
+        if let Writer::Parquet(writer) = &mut self.0 {
+            writer.append_key_value_metadata(KeyValue::new("leadfold.position".to_owned(), position.to_string()));
+        }
+        self.finish()
     }
 
     /// Ends the answer and hands back what it was written to.

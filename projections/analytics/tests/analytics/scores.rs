@@ -18,7 +18,7 @@ fn listed(listing: &ListingReader) -> BTreeMap<String, i64> {
     let mut query = LeadQuery::new(ACME);
     query.set("limit", "500").unwrap();
     let leads = listing.leads(&query).unwrap().items;
-    let points = leads.iter().map(|lead| (lead.id.to_string(), i64::from(lead.score.total)));
+    let points = leads.iter().map(|lead| (lead.id.to_string(), lead.score.total));
     points.filter(|(_, points)| *points != 0).collect()
 }
 

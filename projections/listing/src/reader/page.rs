@@ -3,6 +3,8 @@
 //! Rows are found by their sort key and id, not by their number in the list. So whatever is inserted or changes between
 //! two pages, a row that keeps its key is never skipped and never shown twice.
 
+use std::ops::ControlFlow;
+
 use event_log::LogPosition;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
@@ -61,6 +63,42 @@ pub(super) fn leads<'a>(
         items.push(lead::read(connection, query.tenant, row.id)?.ok_or(RowError::Damaged)?);
     }
     Ok(Answer::Page(Page { items, next_cursor, position, count }))
+}
+
+/// What is told of all leads that a query finds.
+#[derive(Clone, Debug)]
+pub enum Told {
+    /// Where the model stands, and how many leads come.
+    Begun {
+        /// The position that all of them are true at.
+        position: LogPosition,
+        /// How many there are.
+        leads: u64,
+    },
+    /// The next one.
+    Lead(Box<LeadRow>),
+}
+
+/// All leads of a query, one after the other. Whether all were seen; `None` when the columns have gone beyond the
+/// transaction.
+pub(super) fn each<'a>(
+    asked: Asked<'_>,
+    see: &mut dyn FnMut(Told) -> ControlFlow<()>,
+    hold: impl FnOnce(&Connection, LogPosition) -> Result<Option<Held<'a>>, RowError>,
+) -> Result<Option<bool>, RowError> {
+    let Asked { connection, state, query, .. } = asked;
+    let Some(Keys { keys, .. }) = find(asked, hold)? else { return Ok(None) };
+    let position = state.checkpoint.position;
+    if see(Told::Begun { position, leads: keys.len() as u64 }).is_break() {
+        return Ok(Some(false));
+    }
+    for row in keys {
+        let found = lead::read(connection, query.tenant, row.id)?.ok_or(RowError::Damaged)?;
+        if see(Told::Lead(Box::new(found))).is_break() {
+            return Ok(Some(false));
+        }
+    }
+    Ok(Some(true))
 }
 
 /// A cursor of a model that is ahead of this one can't be served.
