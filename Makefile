@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-tests build run bench bench-peers test soak lint format-check clippy unit-tests doc-tests docs supply-chain clean-data
+.PHONY: help setup setup-tests build run bench bench-models bench-peers test soak lint format-check clippy unit-tests doc-tests docs supply-chain clean-data
 
 CARGO_FLAGS ?= --locked
 DATA ?= leadfold-data
@@ -61,6 +61,11 @@ bench: build setup-tests ## Measure import, feed, HTTP, latency and pages beside
 	$(dir $(LEADFOLD))benches --leadfold $(LEADFOLD) --what latency
 	$(call heading,A page of the listing)
 	$(dir $(LEADFOLD))benches --leadfold $(LEADFOLD) --what page --visitors 750000 --interactions 3500000
+
+bench-models: build ## Measure both read models beside PostgreSQL at 10 k, 100 k and 1 M leads (half an hour, 20 GB)
+	$(dir $(LEADFOLD))benches --leadfold $(LEADFOLD) --what models --leads 10000
+	$(dir $(LEADFOLD))benches --leadfold $(LEADFOLD) --what models --leads 100000
+	$(dir $(LEADFOLD))benches --leadfold $(LEADFOLD) --what models --leads 1000000
 
 bench-peers: build ## Measure an import beside PostgreSQL as an event store (some minutes)
 	@scripts/setup.sh peers

@@ -59,12 +59,12 @@ pub(crate) fn measure(program: &Path, policy: &Path, traffic: &Path, folder: &Pa
 }
 
 /// Waits for the program's end; returns its processor time and its peak of memory.
-fn watch(child: &mut Child) -> anyhow::Result<(f64, u64)> {
+pub(crate) fn watch(child: &mut Child) -> anyhow::Result<(f64, u64)> {
     let folder = format!("/proc/{}", child.id());
     let (mut cpu_seconds, mut peak_bytes) = (0.0, 0);
     loop {
-        if let Some(status) = child.try_wait().context("cannot wait for the import")? {
-            ensure!(status.success(), "the import failed");
+        if let Some(status) = child.try_wait().context("cannot wait for the program")? {
+            ensure!(status.success(), "the program failed");
             return Ok((cpu_seconds, peak_bytes));
         }
         cpu_seconds = processor_time(&folder).unwrap_or(cpu_seconds);

@@ -10,6 +10,7 @@ mod feed;
 mod http;
 mod import;
 mod latency;
+mod models;
 mod page;
 mod running;
 mod scoring;
@@ -37,6 +38,9 @@ pub(crate) struct Args {
     /// How often everything is measured; the table shows every round
     #[arg(long, default_value_t = 3)]
     pub(crate) rounds: u32,
+    /// About how many leads the traffic makes, of ten interactions each; stands for --visitors and --interactions
+    #[arg(long)]
+    leads: Option<u64>,
     /// What to measure
     #[arg(long, value_enum, default_value = "import")]
     what: What,
@@ -59,10 +63,16 @@ enum What {
     Audits,
     /// How long a page of the listing takes, at rest and under load.
     Page,
+    /// How fast both read models are made, and what they answer in, beside PostgreSQL over the same data.
+    Models,
 }
 
 fn main() -> anyhow::Result<()> {
-    let args = Args::parse();
+    let mut args = Args::parse();
+    if let Some(leads) = args.leads {
+        // A visitor of that many interactions has about three leads in five.
+        (args.visitors, args.interactions) = (leads.saturating_mul(3) / 5, leads.saturating_mul(10));
+    }
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
     let traffic = folder.path().join("traffic.ndjson");
     import::generate(&args.leadfold, &traffic, args.visitors, args.interactions)?;
@@ -75,6 +85,7 @@ fn main() -> anyhow::Result<()> {
         What::Scoring => scoring::measure(&args, &traffic, folder.path()),
         What::Audits => audits::measure(&args, &traffic, folder.path()),
         What::Page => page::measure(&args, &traffic),
+        What::Models => models::measure(&args, &traffic, folder.path()),
     }
 }
 

@@ -154,7 +154,7 @@ async fn read_all(service: &Running, queries: &[Query]) -> anyhow::Result<Vec<Ve
     Ok(times)
 }
 
-fn percentile(sorted: &[f64], percent: usize) -> f64 {
+pub(crate) fn percentile(sorted: &[f64], percent: usize) -> f64 {
     sorted.get(sorted.len().saturating_sub(1) * percent / 100).copied().unwrap_or_default()
 }
 
