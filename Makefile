@@ -62,7 +62,7 @@ bench: build setup-tests ## Measure import, feed, HTTP, latency and pages beside
 	$(call heading,A page of the listing)
 	$(dir $(LEADFOLD))benches --leadfold $(LEADFOLD) --what page --visitors 750000 --interactions 3500000
 
-bench-models: build ## Measure both read models beside PostgreSQL at 10 k, 100 k and 1 M leads (half an hour, 20 GB)
+bench-models: build ## Measure both read models beside PostgreSQL at 10 k, 100 k and 1 M leads; not in CI
 	$(dir $(LEADFOLD))benches --leadfold $(LEADFOLD) --what models --leads 10000
 	$(dir $(LEADFOLD))benches --leadfold $(LEADFOLD) --what models --leads 100000
 	$(dir $(LEADFOLD))benches --leadfold $(LEADFOLD) --what models --leads 1000000
