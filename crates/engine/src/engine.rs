@@ -59,6 +59,8 @@ pub struct Counts {
     pub visitors: u64,
     /// Visitors merged.
     pub merged: u64,
+    /// Visitors erased whose keys are gone.
+    pub erased: u64,
 }
 
 impl Counts {

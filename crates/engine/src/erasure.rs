@@ -43,7 +43,9 @@ impl Engine {
             return Ok(());
         }
         self.flush()?;
-        self.destroy_keys(position)
+        self.destroy_keys(position)?;
+        self.counts.erased += 1;
+        Ok(())
     }
 
     fn destroy_keys(&self, position: LogPosition) -> Result<(), EngineError> {

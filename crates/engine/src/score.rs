@@ -11,12 +11,14 @@ use lead_domain::policy::grid::Grade;
 use lead_domain::policy::scoring::{Before, ScoringRule, Verdict};
 use lead_domain::score::{Share, shares, sum};
 use lead_domain::{Event, InteractionId, LeadId, Ledger, Name, Score, ScoreRow, Shelf, Temperature, TenantId, Time};
-use proto_events::policy_document;
-use proto_events::stored::InputFacts;
+use proto_events::policy_document::{self, PolicyDocument};
+use proto_events::stored::{Facts, InputFacts};
 
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::options::Parts;
+use crate::past::{Sieve, When};
+use crate::registry::PolicyVersion;
 use crate::timeline::{TimelineEntry, TimelineQuery};
 
 /// The most interactions that an answer about a rule tells one by one, the latest ones.
@@ -29,21 +31,42 @@ pub struct ScoreQuery {
     pub tenant: TenantId,
     /// Which lead.
     pub lead: LeadId,
-    /// When; the time at which the score stands, where absent.
+    /// When; the time at which the score stands, where absent. A time that is still to come shows what will be left.
     pub as_of: Option<Time>,
+    /// Only what was recorded by then; everything where absent.
+    pub known_at: Option<Time>,
+    /// Now: what happened later than an earlier time is left out.
+    pub now: Time,
     /// The rule to tell about.
     pub why: Option<Name>,
 }
 
-/// The rules that were in force from a position on.
+/// The policy that was in force from a position on.
 #[derive(Clone, Debug)]
 pub struct RulesInForce {
     /// The record that put them in force.
     pub position: LogPosition,
     /// Which version of the policy.
     pub version: u32,
+    /// When it was adopted.
+    pub adopted_at: Time,
+    /// The policy.
+    pub document: PolicyDocument,
+}
+
+impl RulesInForce {
     /// The rules.
-    pub scoring: Scoring,
+    #[must_use]
+    pub const fn scoring(&self) -> &Scoring {
+        &self.document.policy.scoring
+    }
+}
+
+impl ScoreQuery {
+    /// Which records and events count.
+    fn past(&self) -> When {
+        When { as_of: self.as_of.filter(|as_of| *as_of <= self.now), known_at: self.known_at }
+    }
 }
 
 /// A ledger at a time.
@@ -130,7 +153,8 @@ impl Engine {
             let Some(stored) = self.policy_version(tenant, version)? else { continue };
             let document = policy_document::read(&stored.document, None);
             let document = document.map_err(|faults| EngineError::Policy { faults })?;
-            history.push(RulesInForce { position: stored.position, version, scoring: document.policy.scoring });
+            let PolicyVersion { position, adopted_at, .. } = stored;
+            history.push(RulesInForce { position, version, adopted_at, document });
         }
         Ok(history)
     }
@@ -162,18 +186,47 @@ impl Parts {
         history: &[RulesInForce],
     ) -> Result<Option<ScoreAccount>, EngineError> {
         let all = TimelineQuery { visitor: query.lead.visitor, lead: None, limit: usize::MAX, before: None };
-        let mut entries = self.timeline(heads, &all)?;
-        entries.reverse();
+        let entries = self.timeline(heads, &all)?;
+        let when = query.past();
+        // A history may be older than every policy.
+        let by_then = history.iter().filter(|rules| when.time().is_none_or(|time| rules.adopted_at <= time)).count();
+        let history = history.get(..by_then.max(1)).unwrap_or_default();
         let rule = query.why.as_ref().and_then(|name| {
-            let rules = &history.last()?.scoring.rules;
+            let rules = &history.last()?.scoring().rules;
             rules.iter().find(|rule| rule.name == *name)
         });
         let mut reading = Reading::new(query, rule);
-        for entry in &entries {
-            reading.take(entry);
+        for entry in in_the_past(entries, query, history.last()) {
+            reading.take(&entry);
         }
         Ok(reading.finish(history))
     }
+}
+
+/// The records of that past, oldest first, each with the events that belong to it, and what was due by then.
+fn in_the_past(entries: Vec<TimelineEntry>, query: &ScoreQuery, rules: Option<&RulesInForce>) -> Vec<TimelineEntry> {
+    let when = query.past();
+    let mut sieve = Sieve::new(when);
+    if let Some(rules) = rules {
+        sieve.note_policy(query.tenant, rules.document.clone());
+    }
+    let mut taken: Vec<TimelineEntry> = Vec::with_capacity(entries.len());
+    for mut entry in entries.into_iter().rev() {
+        if when.was_recorded(&entry.header)
+            && let Some(events) = sieve.pass(&entry.header, &entry.facts)
+        {
+            entry.facts.events = events;
+            taken.push(entry);
+        }
+    }
+    let last = taken.last().map_or(LogPosition::START, |entry| entry.header.position);
+    let met: Result<(), std::convert::Infallible> = sieve.meet_deadlines(last, |header, events| {
+        let facts = Facts { input: InputFacts::Deadline, events: events.to_vec() };
+        taken.push(TimelineEntry { header: *header, facts, personal: None });
+        Ok(())
+    });
+    let Ok(()) = met;
+    taken
 }
 
 /// A walk along a visitor's records.
@@ -354,7 +407,7 @@ impl<'a> Reading<'a> {
         // A lead that has no points yet has its place in the grid from its opening on.
         let grid = rules.or_else(|| in_force(self.opened));
         let none = Scoring::default();
-        let scoring = rules.map_or(&none, |rules| &rules.scoring);
+        let scoring = rules.map_or(&none, RulesInForce::scoring);
         let counted = shares(&rows, at, scoring.total, |group| scoring.bounds_of(group));
         let score = sum(&rows, &counted);
         let next_step = rows.iter().filter_map(|row| row.next_change(at)).min();
@@ -364,7 +417,7 @@ impl<'a> Reading<'a> {
         why.told.truncate(TOLD_MAX);
         Some(ScoreAccount {
             at,
-            grade: grid.and_then(|rules| rules.scoring.grade(&score)),
+            grade: grid.and_then(|rules| rules.scoring().grade(&score)),
             score,
             rows: rows.into_iter().zip(counted).collect(),
             taken_away,

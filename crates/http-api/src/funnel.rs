@@ -6,12 +6,14 @@ use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use http::HeaderValue;
+use proto_events::policy_document::PolicyDocument;
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::answer::POSITION_HEADER;
 use crate::caller::Caller;
-use crate::parameters::{AtLeast, OfTenant};
+use crate::parameters::{AtLeast, InThePast, OfTenant};
+use crate::past::{self, PastTables};
 use crate::problem::{CommonProblems, Problem, QueryProblems};
 use crate::report::{AnsweredNote, AnsweredPeriod};
 use crate::shown::{pairs, take_min_position};
@@ -99,10 +101,10 @@ struct AnsweredStep {
 /// Show the funnel
 ///
 /// How many leads reached each stage of the policy in force, where they dropped off, and how long they took; by anything,
-/// all of it at one position of the log. Nothing goes back in a funnel: who is in a stage has reached all in front of it.
+/// all of it at one position of the log, or as it was. Nothing goes back in a funnel: who is in a stage has reached all in front of it.
 #[utoipa::path(
     get, path = "/v1/analytics/funnel", tag = "analytics",
-    params(Asked, AtLeast, OfTenant),
+    params(Asked, InThePast, AtLeast, OfTenant),
     responses((status = 200, description = "The funnel", body = Answered), CommonProblems, QueryProblems)
 )]
 pub(crate) async fn show(
@@ -113,12 +115,25 @@ pub(crate) async fn show(
     caller.must(Permission::Analyse)?;
     let tenant = api.tenant(&caller)?;
     let mut pairs = pairs(parameters.as_deref())?;
+    let when = past::when(&api, &mut pairs)?;
     let min_position = take_min_position(&mut pairs)?;
-    let setting = Setting { now: api.service.now().as_millis(), zone: tenant.document.time_zone.clone() };
-    let stages = tenant.policy().scoring.stages.iter().map(|stage| stage.name.to_string());
-    let funnel = Funnel::read(&pairs, stages, &setting).map_err(|faults| Problem::query_faults(&faults))?;
-    let ask = move |session: Session| async move { session.funnel(&funnel).await };
-    let (position, report): (_, FunnelReport) = api.ask_tables(&tenant.name, min_position, ask).await?;
+    let read = |policy: &PolicyDocument, setting: &Setting| {
+        let stages = policy.policy.scoring.stages.iter().map(|stage| stage.name.to_string());
+        Funnel::read(&pairs, stages, setting).map_err(|faults| Problem::query_faults(&faults))
+    };
+    let ask = |funnel: Funnel| move |session: Session| async move { session.funnel(&funnel).await };
+    let (position, report): (_, FunnelReport) = match when {
+        Some(when) => {
+            api.reached(min_position)?;
+            let tables = PastTables::find(&api, &tenant, when).await?;
+            let funnel = read(tables.policy(), &tables.setting())?;
+            tables.ask(&api, ask(funnel)).await?
+        }
+        None => {
+            let funnel = read(&tenant.document, &api.setting(&tenant))?;
+            api.ask_tables(&tenant.name, min_position, ask(funnel)).await?
+        }
+    };
     let mut response = Json(report).into_response();
     response.headers_mut().insert(POSITION_HEADER, HeaderValue::from(position.0));
     Ok(response)

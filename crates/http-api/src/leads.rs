@@ -25,7 +25,8 @@ pub(crate) const TIMELINE_MAX: usize = 500;
 ///
 /// Several values of one filter are separated by commas; `attr.<name>` compares the attribute of that name. Times may also
 /// be days. A page is true at one position of the log; following
-/// `next_cursor` never shows a lead twice that did not change, and never leaves one out.
+/// `next_cursor` never shows a lead twice that did not change, and never leaves one out. With `as_of` or `known_at` the
+/// leads as they were: a listing of that time is built first, unless it was asked for lately.
 #[utoipa::path(
     get, path = "/v1/leads", tag = "leads",
     params(
@@ -58,6 +59,7 @@ pub(crate) const TIMELINE_MAX: usize = 500;
         ("sort" = Option<String>, Query, pattern = "^-?(last_interaction_at|score|opened_at|closed_at|value)$",
             description = "last_interaction_at, score, opened_at, closed_at, value; with - in front the greatest first. -last_interaction_at where absent"),
         Paged,
+        InThePast,
         ("count" = Option<String>, Query, pattern = "^(exact|none)$", description = "exact also counts all leads that match"),
         AtLeast,
         OfTenant,
@@ -72,10 +74,15 @@ pub(crate) async fn list(
     caller.must(Permission::ReadLeads)?;
     let tenant = api.tenant(&caller)?;
     let mut pairs = pairs(query.as_deref())?;
+    let when = past::when(&api, &mut pairs)?;
     let min_position = take_min_position(&mut pairs)?;
     let mut query = LeadQuery::new(tenant.id);
     for (name, value) in &pairs {
         query.set(name, value)?;
+    }
+    if let Some(when) = when {
+        api.reached(min_position)?;
+        return Ok(At::page(past::ask_listing(&api, when, move |reader| reader.leads(&query)).await?));
     }
     api.wait(min_position).await?;
     Ok(At::page(api.service.read_listing(move |reader| reader.leads(&query)).await??))

@@ -76,6 +76,7 @@ pub use exports::LeadWriter;
 pub use nurture::{NurtureBegun, NurtureConsent, NurtureRun, VisitorNurture, visitor_nurture};
 pub use observe::current_trace;
 pub use options::ApiOptions;
+pub use past::{PAST_TABLES, PastModels};
 pub use problem::{Problem, ProblemBody};
 pub use proofs::{Evidence, ProofBundle, ProofError, ProofFile, ProofRequest, SignedHeadRow, sign_head};
 pub use quarantine::QuarantineRow;

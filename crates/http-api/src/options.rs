@@ -18,8 +18,8 @@ pub struct ApiOptions {
     pub listing_wait: Duration,
     /// Where copies of the log are made for backups; without it none are.
     pub checkpoint_folder: Option<PathBuf>,
-    /// Where read models of the past are built for as long as they are asked; without it there are none.
-    pub past_folder: Option<PathBuf>,
+    /// How long a question about the past waits for its model; that is built on, for who asks again.
+    pub past_wait: Duration,
     /// Origins whose pages may call the API from a browser; none by default.
     pub cors_origins: Vec<String>,
 }
@@ -33,7 +33,7 @@ impl Default for ApiOptions {
             events_max: 10_000,
             listing_wait: Duration::from_secs(5),
             checkpoint_folder: None,
-            past_folder: None,
+            past_wait: Duration::from_secs(20),
             cors_origins: Vec::new(),
         }
     }

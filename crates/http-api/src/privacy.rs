@@ -34,7 +34,7 @@ pub(crate) struct ErasureAnswer {
     events: Vec<LeadEvent>,
     /// Whose keys were destroyed: the visitor and everyone who was merged into it.
     member_ids: Vec<String>,
-    /// What still has to let go of the person and does so by itself: `listing`, `analytics`.
+    /// What still has to let go of the person and does so by itself: `listing`, `analytics`, `past`.
     behind: Vec<&'static str>,
     /// What became of the person's messages in the feed; `null` where inputs come from nowhere else.
     feed: Option<FeedErasure>,
@@ -96,6 +96,10 @@ impl Api {
     /// Which read models have not let go of what an erasure takes away, after a while of waiting for them.
     async fn behind(&self, position: LogPosition) -> Vec<&'static str> {
         let mut behind = Vec::new();
+        // What is kept of the past holds everybody as they were; it goes at once.
+        if tokio::time::timeout(self.options.listing_wait, self.past.forget()).await.is_err() {
+            behind.push("past");
+        }
         if self.service.wait_listed(position, self.options.listing_wait).await.is_err() {
             behind.push("listing");
         }

@@ -11,7 +11,7 @@ use lead_domain::Refusal;
 use listing::{ListingError, QueryError};
 use proto_events::cloud_event::{Fault, shown};
 use serde::Serialize;
-use service::{CommandError, ServiceError};
+use service::{CommandError, PastError, PastsError, ServiceError};
 use utoipa::{IntoResponses, ToSchema};
 
 /// Seconds after which a caller who was turned away should come back.
@@ -150,6 +150,14 @@ impl Problem {
         let message = message.into();
         let error = FieldProblem { path: path.to_owned(), code: code.to_owned(), message: message.clone() };
         Self::new(StatusCode::BAD_REQUEST, "invalid-request", "The request is not valid", message)
+            .with_errors(vec![error])
+    }
+
+    /// A time of which nothing is known yet.
+    pub(crate) fn in_the_future(path: &str) -> Self {
+        let message = format!("{path} lies in the future, of which nothing is known yet.");
+        let error = FieldProblem { path: path.to_owned(), code: "in_the_future".to_owned(), message: message.clone() };
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "in-the-future", "The time has not come yet", message)
             .with_errors(vec![error])
     }
 
@@ -436,6 +444,21 @@ impl From<QueryError> for Problem {
 impl From<ListingError> for Problem {
     fn from(error: ListingError) -> Self {
         if let ListingError::Query(error) = error { error.into() } else { Self::internal(&error) }
+    }
+}
+
+impl From<PastsError> for Problem {
+    fn from(error: PastsError) -> Self {
+        match error {
+            PastsError::Building => {
+                let detail = sentence(&format!("cannot {error}"));
+                let title = "The model of that time is being built";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "past-under-way", title, detail).retry_later()
+            }
+            PastsError::Service(error) => error.into(),
+            PastsError::Engine(error) | PastsError::Past(PastError::Engine(error)) => error.into(),
+            PastsError::Past(_) | PastsError::Thread(_) => Self::internal(&error),
+        }
     }
 }
 

@@ -14,7 +14,8 @@ use access::Permission;
 
 use crate::answer::POSITION_HEADER;
 use crate::caller::Caller;
-use crate::parameters::{AtLeast, OfTenant};
+use crate::parameters::{AtLeast, InThePast, OfTenant};
+use crate::past::{self, PastTables};
 use crate::problem::{BodyProblems, CommonProblems, Problem, QueryProblems};
 use crate::shown::{pairs, refuse_rest, take_min_position};
 use crate::sql::must_be_json;
@@ -216,10 +217,11 @@ pub(crate) struct AnsweredNote {
 /// Measure leads, interactions, events and attribution
 ///
 /// Counts, sums, averages, percentiles, shares and formulas, by fields and units of time, compared with the time before; all
-/// of it at one position of the log. The same limits hold as for SQL.
+/// of it at one position of the log. The same limits hold as for SQL. With `as_of` or `known_at` the
+/// figures as they were, ages too: tables of that time are built first, unless they were asked for lately.
 #[utoipa::path(
     post, path = "/v1/analytics/query", tag = "analytics",
-    params(AtLeast, OfTenant),
+    params(InThePast, AtLeast, OfTenant),
     request_body(content = Asked, content_type = "application/json"),
     responses((status = 200, description = "The figures", body = Answered), CommonProblems, BodyProblems, QueryProblems)
 )]
@@ -232,14 +234,25 @@ pub(crate) async fn query(
     caller.must(Permission::Analyse)?;
     let tenant = api.tenant(&caller)?;
     let mut pairs = pairs(parameters.as_deref())?;
+    let when = past::when(&api, &mut pairs)?;
     let min_position = take_min_position(&mut pairs)?;
     refuse_rest(&pairs)?;
     must_be_json(request.headers(), "Send the query as JSON: {\"source\": \"leads\", \"measures\": [\"count\"]}.")?;
     let body = Bytes::from_request(request, &api).await?;
-    let setting = Setting { now: api.service.now().as_millis(), zone: tenant.document.time_zone.clone() };
-    let question = Question::read(&body, &setting).map_err(|faults| Problem::query_faults(&faults))?;
-    let ask = move |session: Session| async move { session.report(&question).await };
-    let (position, report): (_, Report) = api.ask_tables(&tenant.name, min_position, ask).await?;
+    let read = |setting: &Setting| Question::read(&body, setting).map_err(|faults| Problem::query_faults(&faults));
+    let ask = |question: Question| move |session: Session| async move { session.report(&question).await };
+    let (position, report): (_, Report) = match when {
+        Some(when) => {
+            api.reached(min_position)?;
+            let tables = PastTables::find(&api, &tenant, when).await?;
+            let question = read(&tables.setting())?;
+            tables.ask(&api, ask(question)).await?
+        }
+        None => {
+            let question = read(&api.setting(&tenant))?;
+            api.ask_tables(&tenant.name, min_position, ask(question)).await?
+        }
+    };
     let mut response = Json(report).into_response();
     response.headers_mut().insert(POSITION_HEADER, HeaderValue::from(position.0));
     Ok(response)

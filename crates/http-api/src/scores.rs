@@ -14,6 +14,7 @@ use crate::answer::At;
 use crate::caller::Caller;
 use crate::leads::lead_id;
 use crate::parameters::{AtLeast, Id, OfTenant};
+use crate::past;
 use crate::problem::{CommonProblems, Problem};
 use crate::shown::{pairs, refuse_rest, take, take_min_position};
 use crate::state::Api;
@@ -38,9 +39,9 @@ pub struct ScoreLedger {
     pub grade: Option<String>,
     /// The policy version whose caps and floors count; 0 where no points were ever given.
     pub policy_version: u32,
-    /// How warm the lead is now: `cold`, `warm` or `hot`.
+    /// How warm the lead is: `cold`, `warm` or `hot`; as of now for a time that is still to come.
     pub temperature: String,
-    /// The stage of the funnel that it is in now.
+    /// The stage of the funnel that it is in; as of now for a time that is still to come.
     pub stage: Option<String>,
     /// Since when.
     #[schema(format = DateTime)]
@@ -210,13 +211,14 @@ fn rule_account(account: &engine::RuleAccount) -> ScoreRuleAccount {
 
 /// Show a lead's score ledger
 ///
-/// Every row with what it counts for: `total` is their sum. `as_of` shows another time, also one that is still to come;
-/// `why` tells what a rule did about each of the lead's interactions.
+/// Every row with what it counts for: `total` is their sum. `as_of` shows another time, also one that is still to come: then
+/// what will be left. `known_at` leaves out what was recorded later. `why` tells what a rule did about each of the lead's interactions.
 #[utoipa::path(
     get, path = "/v1/leads/{id}/score", tag = "leads",
     params(
         ("id" = String, Path, description = "Such as V42-1", pattern = "^V[1-9][0-9]*-[1-9][0-9]*$"),
         ("as_of" = Option<String>, Query, format = DateTime, description = "When (RFC 3339, or a day); the time at which the score stands where absent"),
+        ("known_at" = Option<String>, Query, format = DateTime, description = "What was recorded by then (RFC 3339); not in the future"),
         ("why" = Option<String>, Query, pattern = r"^\S", description = "The name of a rule of the policy in force"),
         AtLeast,
         OfTenant,
@@ -235,10 +237,11 @@ pub(crate) async fn show(
     let mut pairs = pairs(query.as_deref())?;
     api.reached(take_min_position(&mut pairs)?)?;
     let as_of = take(&mut pairs, "as_of").map(|text| listing::parse_time("as_of", &text)).transpose()?;
+    let known_at = take(&mut pairs, "known_at").map(|text| past::read(&api, "known_at", &text)).transpose()?;
     let why = take(&mut pairs, "why").map(Name::from);
     refuse_rest(&pairs)?;
     let asked_why = why.is_some();
-    let query = ScoreQuery { tenant, lead, as_of, why };
+    let query = ScoreQuery { tenant, lead, as_of, known_at, now: api.service.now(), why };
     let find = move |engine: &mut engine::Engine| {
         let known = engine.book(tenant, lead.visitor).is_ok_and(|book| book.lead(lead).is_some());
         known.then(|| {

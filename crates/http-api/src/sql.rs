@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::Permission;
-use analytics::{AnalyticsReader, Answer, Format, QueryError, QueryLimits, Session};
+use analytics::{AnalyticsReader, Answer, Format, QueryError, QueryLimits, Session, Snapshot};
 use axum::extract::{FromRequest, RawQuery, Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -162,11 +162,29 @@ impl Api {
         F: Future<Output = Result<T, QueryError>> + Send + 'static,
     {
         self.reached(min_position)?;
-        let (reader, analysis) = self.analysed(min_position).await?;
+        let (reader, _) = self.analysed(min_position).await?;
+        let snapshot = reader.snapshot();
+        let position = snapshot.position();
+        Ok((position, self.run_query(snapshot, tenant, ask).await?))
+    }
+
+    /// Answers a query of a snapshot on the threads of the tables, when it is its turn.
+    pub(crate) async fn run_query<T, F>(
+        &self,
+        snapshot: Arc<Snapshot>,
+        tenant: &str,
+        ask: impl FnOnce(Session) -> F + Send + 'static,
+    ) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, QueryError>> + Send + 'static,
+    {
+        let Some(analysis) = &self.analysis else {
+            return Err(Problem::analytics_unavailable("They are not kept here."));
+        };
         let turn = tokio::time::timeout(analysis.limits.time, Arc::clone(&analysis.turns).acquire_owned()).await;
         let Ok(Ok(turn)) = turn else { return Err(Problem::busy()) };
-        let (snapshot, limits, tenant) = (reader.snapshot(), analysis.limits.clone(), tenant.to_owned());
-        let position = snapshot.position();
+        let (limits, tenant) = (analysis.limits.clone(), tenant.to_owned());
         let task = analysis.runtime.spawn(async move {
             let session = Session::new(snapshot, &tenant, limits)?;
             let answer = ask(session).await;
@@ -175,8 +193,7 @@ impl Api {
         });
         // Whoever goes away takes the query along.
         let task = AbortOnDrop(task);
-        let answer = task.finished().await.map_err(|error| Problem::internal(&error))??;
-        Ok((position, answer))
+        Ok(task.finished().await.map_err(|error| Problem::internal(&error))??)
     }
 
     /// The analytics tables, once they hold what the caller has seen before.

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use access::Guard;
+use analytics::Setting;
 use engine::Tenant;
 use event_log::LogPosition;
 use lead_domain::VisitorId;
@@ -17,6 +18,7 @@ use utoipa::ToSchema;
 
 use crate::caller::Caller;
 use crate::options::ApiOptions;
+use crate::past::PastModels;
 use crate::problem::Problem;
 use crate::shown::{pairs, refuse_rest, take_min_position};
 use crate::sql::Analysis;
@@ -87,6 +89,8 @@ pub struct Api {
     pub analysis: Option<Analysis>,
     /// What signs heads of the log and makes bundles from it.
     pub notary: Option<Arc<Notary>>,
+    /// Read models of the past.
+    pub past: PastModels,
     /// Limits.
     pub options: Arc<ApiOptions>,
 }
@@ -123,6 +127,11 @@ impl Api {
             }
             _ => Ok(Some(self.tenant(caller)?.name.to_string())),
         }
+    }
+
+    /// By what a query over the tables of now is read.
+    pub(crate) fn setting(&self, tenant: &Tenant) -> Setting {
+        Setting { now: self.service.now().as_millis(), zone: tenant.document.time_zone.clone() }
     }
 
     /// Waits until the listing holds what the caller has seen before.

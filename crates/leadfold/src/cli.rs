@@ -162,8 +162,10 @@ pub(crate) enum Command {
     )]
     Explain(ExplainArgs),
     /// Ask about the past
-    #[command(after_help = "The listing is built in a place of its own from the log, which takes about as long as \
-        `leadfold projections rebuild listing`, and thrown away. Reads the log beside a running service.\n\nExamples:\n  \
+    #[command(after_help = "A listing or tables are built in a place of their own from the log, which takes about as \
+        long as `leadfold projections rebuild`, and thrown away. Reads the log beside a running service; with --server \
+        the service answers, and keeps what it has built for a while.\n\nExamples:\n  \
+        leadfold as-of 2026-01-31T12:00:00Z lead V42-1\n  \
         leadfold as-of 2026-01-31T12:00:00Z leads --status open\n  \
         leadfold as-of 2026-01-31T12:00:00Z --known-at 2026-01-31T12:00:00Z leads --json")]
     AsOf(AsOfArgs),
@@ -372,7 +374,7 @@ pub(crate) struct LeadArgs {
     #[arg(long, value_name = "TIME", value_parser = parse_time, conflicts_with = "timeline")]
     pub(crate) as_of: Option<Time>,
     /// As it was: only what was recorded by then
-    #[arg(long, value_name = "TIME", value_parser = parse_time, conflicts_with_all = ["timeline", "score"])]
+    #[arg(long, value_name = "TIME", value_parser = parse_time, conflicts_with = "timeline")]
     pub(crate) known_at: Option<Time>,
     /// Its score ledger: every row with what it counts for
     #[arg(long, conflicts_with = "timeline")]

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use access::Guard;
 use anyhow::{Context, bail};
-use http_api::{Analysis, Api, ApiOptions, FeedErasing, Inlet};
+use http_api::{Analysis, Api, ApiOptions, FeedErasing, Inlet, PastModels};
 use jetstream::FeedMark;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use proofs::Notary;
@@ -131,6 +131,8 @@ async fn serve(args: &ServeArgs, settings: &Settings, service: &Service, operate
     }
     let every = Duration::from_secs(args.sign_every.saturating_mul(60));
     let signing = tokio::spawn(heads::sign_regularly(handle.clone(), Arc::clone(&notary), every));
+    let past = PastModels::new(&handle, &settings.data.join(crate::folder::PAST));
+    let forgetting = tokio::spawn(forget_with_erasures(past.clone(), handle.clone()));
     let (connections, delivering) = (feed.nats.clone(), deliveries.handles());
     let api = Api {
         service: handle.clone(),
@@ -139,6 +141,7 @@ async fn serve(args: &ServeArgs, settings: &Settings, service: &Service, operate
         guard,
         metrics,
         analysis,
+        past: past.clone(),
         feed: erasing(feed.nats.clone(), &handle),
         notary: Some(notary),
         ready: Arc::new(move || {
@@ -152,7 +155,6 @@ async fn serve(args: &ServeArgs, settings: &Settings, service: &Service, operate
         options: Arc::new(ApiOptions {
             cors_origins: args.cors_origins.clone(),
             checkpoint_folder: Some(settings.data.join(crate::folder::CHECKPOINT)),
-            past_folder: Some(settings.data.join(crate::folder::PAST)),
             ..ApiOptions::default()
         }),
     };
@@ -175,6 +177,8 @@ async fn serve(args: &ServeArgs, settings: &Settings, service: &Service, operate
     deliveries.ended().await;
     drop(address);
     signing.abort();
+    past.stop();
+    forgetting.abort();
     upkeep.abort();
     signals.abort();
     served
@@ -249,6 +253,14 @@ async fn tell_when_ready(service: ServiceHandle) {
     // An error means that the listing has stopped, and then the service isn't ready.
     if service.listing().wait_for(|state| state.is_ready).await.is_ok() {
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    }
+}
+
+/// Lets go of what is kept of the past with each erasure, whichever way it came.
+async fn forget_with_erasures(past: PastModels, service: ServiceHandle) {
+    let mut erasures = service.erasures();
+    while erasures.changed().await.is_ok() {
+        past.forget().await;
     }
 }
 

@@ -97,6 +97,7 @@ impl Decider {
                 self.tick()?;
                 ticked = Instant::now();
             }
+            self.tell_erasures();
             self.rescore()?;
         }
         self.engine.flush()?;
@@ -169,6 +170,12 @@ impl Decider {
             metrics::counter!("leadfold_engine_inputs_total", "result" => result).increment(count);
         }
         Ok(())
+    }
+
+    /// Tells whoever holds what was opened that somebody was erased.
+    fn tell_erasures(&self) {
+        let erased = self.engine.counts().erased;
+        self.shared.erasures.send_if_modified(|known| std::mem::replace(known, erased) != erased);
     }
 
     /// Scores some more open leads anew, where that is under way.

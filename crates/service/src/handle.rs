@@ -89,6 +89,8 @@ pub(crate) struct Shared {
     pub(crate) failure: OnceLock<String>,
     pub(crate) pace: Pace,
     pub(crate) readers: Readers,
+    /// How many people were erased since the start.
+    pub(crate) erasures: watch::Sender<u64>,
 }
 
 impl Shared {
@@ -235,6 +237,17 @@ impl ServiceHandle {
     #[must_use]
     pub fn head(&self) -> LogPosition {
         self.shared.parts.log.head().position
+    }
+
+    /// Log and keys, to read.
+    pub(crate) fn parts(&self) -> &Parts {
+        &self.shared.parts
+    }
+
+    /// How many people were erased since the start; changes when their keys are gone.
+    #[must_use]
+    pub fn erasures(&self) -> watch::Receiver<u64> {
+        self.shared.erasures.subscribe()
     }
 
     /// The log, to read.

@@ -48,5 +48,5 @@ pub use log_follower::{FollowedState, LogFollower};
 pub use meaning::{Meaning, meaning};
 pub use options::ServiceOptions;
 pub use pace::FeedStanding;
-pub use past::{Past, PastError, Streams, When};
+pub use past::{Base, Build, LISTINGS, Maker, Past, PastError, PastLimits, Pasts, PastsError, Progress, Streams};
 pub use service::{Service, StartError};

@@ -69,6 +69,7 @@ impl Service {
             failure: OnceLock::new(),
             pace: Pace::new(options.fed),
             readers: Readers::new(projector.projection().readers(), options.readers_max),
+            erasures: watch::Sender::new(0),
         });
         shared.renew_tenants(&engine);
         let (queue, calls) = tokio::sync::mpsc::channel(CALLS_QUEUED_MAX);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use lead_domain::{LeadId, Time};
 
-use crate::cli::LeadsArgs;
+use crate::cli::{AnalyticsArgs, FunnelArgs, LeadsArgs};
 use crate::settings::parse_time;
 
 #[derive(Args, Debug)]
@@ -104,6 +104,34 @@ pub(crate) enum AsOfCommand {
     /// List leads as they were: filter, search, sort, page
     #[command(after_help = "Example:\n  leadfold as-of 2026-01-31T12:00:00Z leads --status open")]
     Leads(Box<LeadsArgs>),
+    /// Show a lead as it was
+    #[command(after_help = "Example:\n  leadfold as-of 2026-01-31T12:00:00Z lead V42-1")]
+    Lead(PastLeadArgs),
+    /// Show a lead's score ledger as it was
+    #[command(after_help = "Example:\n  leadfold as-of 2026-01-31T12:00:00Z score V42-1")]
+    Score(PastScoreArgs),
+    /// Measure what there was: counts, sums, percentiles, shares, by anything, compared
+    #[command(after_help = "Example:\n  leadfold as-of 2026-01-31T12:00:00Z analytics \
+        '{\"source\": \"leads\", \"measures\": [\"count\"], \"dimensions\": [\"lead_type\"]}'")]
+    Analytics(AnalyticsArgs),
+    /// Show how far leads had got
+    #[command(after_help = "Example:\n  leadfold as-of 2026-01-31T12:00:00Z funnel --by channel")]
+    Funnel(FunnelArgs),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct PastLeadArgs {
+    /// The lead, such as V42-1
+    pub(crate) id: LeadId,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct PastScoreArgs {
+    /// The lead, such as V42-1
+    pub(crate) id: LeadId,
+    /// Also what this rule of the policy by then did about each interaction
+    #[arg(long, value_name = "RULE")]
+    pub(crate) why: Option<String>,
 }
 
 #[derive(Args, Debug)]

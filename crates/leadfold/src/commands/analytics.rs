@@ -1,9 +1,10 @@
 //! `leadfold analytics`: figures over the analytics tables, asked for with a document, as a table or as JSON.
 
 use std::io::Read;
+use std::sync::Arc;
 use std::time::Duration;
 
-use analytics::{Fault, QueryLimits, Question, Session, Setting};
+use analytics::{Fault, QueryLimits, Question, Session, Setting, Snapshot};
 use anyhow::{Context, bail};
 use serde_json::Value;
 
@@ -29,16 +30,17 @@ pub(crate) fn run(args: &AnalyticsArgs, settings: &Settings) -> anyhow::Result<(
         }
         Source::Server(server) => ask_server(server, document)?,
     };
-    if settings.json {
-        json_line(&report)?
-    } else {
-        print(&report)?
-    }
+    show(&report, settings)?;
     source.close()
 }
 
+/// Shows a report to people or programs.
+pub(crate) fn show(report: &Value, settings: &Settings) -> anyhow::Result<()> {
+    if settings.json { json_line(report) } else { print(report) }
+}
+
 /// The document itself, or what a file or standard input says.
-fn document(query: &str) -> anyhow::Result<Vec<u8>> {
+pub(crate) fn document(query: &str) -> anyhow::Result<Vec<u8>> {
     if query.trim_start().starts_with('{') {
         return Ok(query.as_bytes().to_vec());
     }
@@ -58,14 +60,33 @@ fn ask_folder(folder: &Folder, args: &AnalyticsArgs, document: &[u8]) -> anyhow:
     let tenant = folder.whole_tenant()?;
     let now = folder.settings.clock.now().as_millis();
     let setting = Setting { now, zone: tenant.document.time_zone.clone() };
-    let question = Question::read(document, &setting).map_err(|faults| wrong_document(&faults))?;
+    let question = question(document, &setting)?;
     let tables = folder.analytics()?;
+    ask_tables(tables.reader().snapshot(), &tenant.name, &question, limits(args, &folder.settings))
+}
+
+/// Reads what is asked.
+pub(crate) fn question(document: &[u8], setting: &Setting) -> anyhow::Result<Question> {
+    Ok(Question::read(document, setting).map_err(|faults| wrong_document(&faults))?)
+}
+
+/// What a query may take here.
+pub(crate) fn limits(args: &AnalyticsArgs, settings: &Settings) -> QueryLimits {
     let time = args.timeout.map_or(Duration::from_secs(600), Duration::from_secs);
-    let limits = QueryLimits { time, ..query_limits(&folder.settings.data) };
+    QueryLimits { time, ..query_limits(&settings.data) }
+}
+
+/// Asks tables for a report.
+pub(crate) fn ask_tables(
+    tables: Arc<Snapshot>,
+    tenant: &str,
+    question: &Question,
+    limits: QueryLimits,
+) -> anyhow::Result<Value> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.context("cannot start the threads of the query")?;
-    let session = Session::new(tables.reader().snapshot(), &tenant.name, limits)?;
-    let report = runtime.block_on(session.report(&question))?;
+    let session = Session::new(tables, tenant, limits)?;
+    let report = runtime.block_on(session.report(question))?;
     Ok(serde_json::to_value(report)?)
 }
 

@@ -1,7 +1,10 @@
 //! `leadfold funnel`: how far leads got, as a table or as JSON.
 
-use analytics::{Fault, Funnel, Session, Setting};
+use std::sync::Arc;
+
+use analytics::{Fault, Funnel, Session, Setting, Snapshot};
 use anyhow::Context;
+use proto_events::policy_document::PolicyDocument;
 use serde_json::Value;
 
 use crate::cli::FunnelArgs;
@@ -26,16 +29,17 @@ pub(crate) fn run(args: &FunnelArgs, settings: &Settings) -> anyhow::Result<()> 
             serde_json::from_slice(&server.listed(call)?.body).context(UNREADABLE)?
         }
     };
-    if settings.json {
-        json_line(&report)?
-    } else {
-        print(&report)?
-    }
+    show(&report, settings)?;
     source.close()
 }
 
+/// Shows a funnel to people or programs.
+pub(crate) fn show(report: &Value, settings: &Settings) -> anyhow::Result<()> {
+    if settings.json { json_line(report) } else { print(report) }
+}
+
 /// The arguments as the parameters of a request.
-fn parameters(args: &FunnelArgs) -> anyhow::Result<Vec<(String, String)>> {
+pub(crate) fn parameters(args: &FunnelArgs) -> anyhow::Result<Vec<(String, String)>> {
     let mut parameters = Vec::new();
     if !args.by.is_empty() {
         parameters.push(("by".to_owned(), args.by.join(",")));
@@ -56,14 +60,32 @@ fn ask_folder(folder: &Folder, parameters: &[(String, String)]) -> anyhow::Resul
     let tenant = folder.whole_tenant()?;
     let now = folder.settings.clock.now().as_millis();
     let setting = Setting { now, zone: tenant.document.time_zone.clone() };
-    let stages = tenant.policy().scoring.stages.iter().map(|stage| stage.name.to_string());
-    let funnel = Funnel::read(parameters, stages, &setting).map_err(|faults| wrong(&faults))?;
+    let funnel = read(parameters, &tenant.document, &setting)?;
     let tables = folder.analytics()?;
+    ask_tables(tables.reader().snapshot(), &tenant.name, &funnel, &folder.settings)
+}
+
+/// Reads what is asked.
+pub(crate) fn read(
+    parameters: &[(String, String)],
+    policy: &PolicyDocument,
+    setting: &Setting,
+) -> anyhow::Result<Funnel> {
+    let stages = policy.policy.scoring.stages.iter().map(|stage| stage.name.to_string());
+    Ok(Funnel::read(parameters, stages, setting).map_err(|faults| wrong(&faults))?)
+}
+
+/// Asks tables for a funnel.
+pub(crate) fn ask_tables(
+    tables: Arc<Snapshot>,
+    tenant: &str,
+    funnel: &Funnel,
+    settings: &Settings,
+) -> anyhow::Result<Value> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.context("cannot start the threads of the query")?;
-    let limits = query_limits(&folder.settings.data);
-    let session = Session::new(tables.reader().snapshot(), &tenant.name, limits)?;
-    Ok(serde_json::to_value(runtime.block_on(session.funnel(&funnel))?)?)
+    let session = Session::new(tables, tenant, query_limits(&settings.data))?;
+    Ok(serde_json::to_value(runtime.block_on(session.funnel(funnel))?)?)
 }
 
 fn wrong(faults: &[Fault]) -> UsageError {

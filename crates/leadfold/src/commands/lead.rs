@@ -1,12 +1,11 @@
 //! `leadfold lead ID …`
 
 use anyhow::bail;
-use engine::EngineError;
+use engine::{EngineError, When};
 use lead_domain::{Currency, LeadId, Money, Refusal};
 use listing::LeadRow;
 use proto_events::command_document::Ask;
 use proto_events::stored::Value;
-use service::When;
 
 use crate::cli::{ActArgs, LeadAct, LeadArgs};
 use crate::commands::leads::{money, optional_time};
@@ -27,15 +26,23 @@ pub(crate) fn run(args: &LeadArgs, settings: &Settings) -> anyhow::Result<()> {
             return act::execute(source, ask, shared, settings);
         }
         None if args.timeline => timeline::of_lead(&mut source, args.id, args.limit, settings)?,
-        None if args.score => score::of_lead(&mut source, args, settings)?,
+        None if args.score => {
+            let asked = score::Asked { id: args.id, when, why: args.why.as_deref() };
+            score::of_lead(&mut source, &asked, settings)?
+        }
         None => {
             let is_past = when != When::default();
             let lead =
                 if is_past { as_of::lead(&mut source, args.id, when, settings)? } else { find(&source, args.id)? };
-            if settings.json { lead.print_json()? } else { print(&lead.into_inner()?)? }
+            show(lead, settings)?;
         }
     }
     source.close()
+}
+
+/// Shows a lead to people or programs.
+pub(crate) fn show(lead: Row<LeadRow>, settings: &Settings) -> anyhow::Result<()> {
+    if settings.json { lead.print_json() } else { print(&lead.into_inner()?) }
 }
 
 fn find(source: &Source, id: LeadId) -> anyhow::Result<Row<LeadRow>> {

@@ -15,7 +15,7 @@ pub(crate) fn run(args: &LeadsArgs, settings: &Settings) -> anyhow::Result<()> {
     let source = Source::open(settings)?;
     show(settings, |take| match &source {
         Source::Folder(folder) => read(&folder.listing()?.reader()?, folder.tenant()?, args, take),
-        Source::Server(server) => ask(server, args, take),
+        Source::Server(server) => ask(server, args, &[], take),
     })?;
     source.close()
 }
@@ -68,13 +68,19 @@ pub(crate) fn read(
     each_row(args.limit, read, take)
 }
 
-fn ask(server: &Server, args: &LeadsArgs, take: Take<'_>) -> anyhow::Result<Option<u64>> {
+/// Asks a service, with further parameters.
+pub(crate) fn ask(
+    server: &Server,
+    args: &LeadsArgs,
+    further: &[(String, String)],
+    take: Take<'_>,
+) -> anyhow::Result<Option<u64>> {
     // What makes no sense is told in the words of the flags.
     query(TenantId(0), &args.wanted)?;
     let filters = filters(&args.wanted)?;
     let read = |wanted: &Wanted| {
         let mut call = Call::get("/v1/leads");
-        for (name, value) in &filters {
+        for (name, value) in filters.iter().chain(further) {
             call = call.query(name, value);
         }
         if args.count && wanted.is_first {

@@ -1,45 +1,54 @@
 //! A lead's score ledger for people and programs.
 
-use engine::ScoreQuery;
+use engine::{ScoreQuery, When};
 use lead_domain::{LeadId, Name};
 use serde_json::Value;
 
-use crate::cli::LeadArgs;
+use crate::commands::as_of::{parameters, refuse_future};
 use crate::commands::lead;
 use crate::commands::rows::Row;
 use crate::failure::UsageError;
-use crate::output::{line, rfc3339, shown_time, table};
+use crate::output::{line, shown_time, table};
 use crate::remote::{Call, missing};
 use crate::settings::Settings;
 use crate::source::Source;
 
+/// Which ledger, and what about it.
+pub(crate) struct Asked<'a> {
+    pub(crate) id: LeadId,
+    pub(crate) when: When,
+    /// A rule to tell about.
+    pub(crate) why: Option<&'a str>,
+}
+
 /// Prints the ledger of a lead.
-pub(crate) fn of_lead(source: &mut Source, args: &LeadArgs, settings: &Settings) -> anyhow::Result<()> {
-    let row = find(source, args)?;
+pub(crate) fn of_lead(source: &mut Source, asked: &Asked<'_>, settings: &Settings) -> anyhow::Result<()> {
+    let row = find(source, asked, settings)?;
     if settings.json {
         return row.print_json();
     }
     print(&row.into_inner()?)
 }
 
-fn find(source: &mut Source, args: &LeadArgs) -> anyhow::Result<Row<Value>> {
-    let id = args.id;
+fn find(source: &mut Source, asked: &Asked<'_>, settings: &Settings) -> anyhow::Result<Row<Value>> {
+    let Asked { id, when: When { as_of, known_at }, why } = *asked;
     match source {
         Source::Folder(folder) => {
-            let tenant = folder.tenant()?;
-            let query = ScoreQuery { tenant, lead: id, as_of: args.as_of, why: args.why.as_deref().map(Name::from) };
+            refuse_future(When { as_of: None, known_at }, settings)?;
+            let (tenant, now) = (folder.tenant()?, settings.clock.now());
+            let query = ScoreQuery { tenant, lead: id, as_of, known_at, now, why: why.map(Name::from) };
             let account = folder.engine.score(&query)?.ok_or_else(|| lead::unknown(id))?;
-            if let (Some(rule), None) = (&args.why, &account.why) {
+            if let (Some(rule), None) = (why, &account.why) {
                 return Err(unknown_rule(rule));
             }
             Ok(Row::sent(serde_json::value::to_raw_value(&http_api::score_ledger(id, &account))?))
         }
         Source::Server(server) => {
             let mut call = Call::get(format!("/v1/leads/{id}/score"));
-            if let Some(as_of) = args.as_of {
-                call = call.query("as_of", rfc3339(as_of));
+            for (name, time) in parameters(asked.when) {
+                call = call.query(name, time);
             }
-            if let Some(rule) = &args.why {
+            if let Some(rule) = why {
                 call = call.query("why", rule);
             }
             let answer = server.listed(call).map_err(|error| missing(error, || lead::unknown(id)))?;

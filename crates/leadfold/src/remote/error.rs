@@ -108,9 +108,17 @@ impl RemoteError {
     }
 
     /// Whether what was asked makes no sense, whatever the service holds.
-    pub(crate) const fn is_usage(&self) -> bool {
-        matches!(self, Self::Refused { status: StatusCode::BAD_REQUEST, .. })
+    pub(crate) fn is_usage(&self) -> bool {
+        match self {
+            Self::Refused { status, kind, .. } => *status == StatusCode::BAD_REQUEST || is_future(kind),
+            Self::Unreachable { .. } | Self::Foreign { .. } => false,
+        }
     }
+}
+
+/// Whether the problem is a time that has not come yet.
+fn is_future(kind: &str) -> bool {
+    kind == "in-the-future"
 }
 
 impl RemoteFault {

@@ -13,6 +13,7 @@ mod events;
 mod exports;
 mod limits;
 mod once;
+mod past;
 mod policy;
 mod reach;
 mod reports;

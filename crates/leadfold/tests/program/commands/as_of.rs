@@ -17,6 +17,10 @@ struct Shown {
     /// How far they were recorded.
     recorded: String,
     leads: Vec<String>,
+    /// The ledgers of some leads, each at the time of `happened`.
+    scores: Vec<(String, Value)>,
+    /// Figures over the analytics tables.
+    figures: Vec<String>,
 }
 
 /// When things that happened at an hour are recorded.
@@ -31,6 +35,17 @@ fn sorted(text: &str) -> Vec<String> {
 }
 
 const ALL: [&str; 3] = ["leads", "--limit", "100000"];
+
+/// Everything that a report of leads can count without a clock.
+const QUERY: &str = r#"{"source": "leads", "measures": ["count", "sum:interactions", "sum:sale_value", "max:closed_at"],
+    "dimensions": ["lead_type", "status", "close_cause", "stage"]}"#;
+
+/// The rows of a report, whose order among equals means nothing.
+fn figures(report: &Value) -> Vec<String> {
+    let mut rows: Vec<String> = report["items"].as_array().unwrap().iter().map(ToString::to_string).collect();
+    rows.sort();
+    rows
+}
 
 /// A history of a few people over some weeks, with merges, sales, acts, changes of policy and, if wanted, late events.
 fn lived(dice: &mut Dice, is_late: bool) -> (Folder, Vec<Shown>) {
@@ -69,11 +84,13 @@ fn lived(dice: &mut Dice, is_late: bool) -> (Folder, Vec<Shown>) {
         let visitor = 1 + dice.below(4);
         let lead = format!("V{visitor}-1");
         // A history may make an act impossible.
-        match dice.below(5) {
+        match dice.below(7) {
             0 => drop(folder.run(["lead", &lead, "close", "--reason", "duplicate", "--clock", &clock])),
             1 => drop(folder.run(["lead", &lead, "reopen", "--clock", &clock])),
             2 => drop(folder.run(["lead", &lead, "note", "a note", "--clock", &clock])),
             3 => drop(folder.run(["visitor", "V1", "merge", &format!("V{}", visitor + 1), "--clock", &clock])),
+            4 => drop(folder.run(["visitor", &format!("V{}", visitor + 1), "unmerge", "--clock", &clock])),
+            5 => drop(folder.run(["lead", &lead, "convert", "--value", "700", "--clock", &clock])),
             _ => {
                 let days = format!("close_after = \"{}d\"", 1 + step % 3);
                 folder.write("policy.toml", policy.replace("close_after = \"7d\"", &days));
@@ -81,7 +98,14 @@ fn lived(dice: &mut Dice, is_late: bool) -> (Folder, Vec<Shown>) {
             }
         }
         let leads = sorted(&folder.done(ALL.into_iter().chain(["--json", "--clock", &clock])));
-        shown.push(Shown { happened: last, recorded: clock, leads });
+        let score = |line: &String| {
+            let id = serde_json::from_str::<Value>(line).unwrap()["id"].as_str().unwrap().to_owned();
+            let ledger = folder.json_one(["lead", &id, "--score", "--as-of", &last, "--clock", &clock]);
+            (id, ledger)
+        };
+        let scores = leads.iter().rev().take(3).map(score).collect();
+        let figures = figures(&folder.json_one(["analytics", QUERY, "--clock", &clock]));
+        shown.push(Shown { happened: last, recorded: clock, leads, scores, figures });
     }
     (folder, shown)
 }
@@ -91,11 +115,23 @@ fn what_was_shown_then_is_what_is_told_of_then() {
     for (seed, is_late) in [(1, false), (3, true)] {
         let (folder, shown) = lived(&mut Dice::new(seed), is_late);
         assert_eq!(folder.json_one(["replay"])["same"], true);
-        for Shown { happened, recorded, leads } in &shown {
+        for Shown { happened, recorded, leads, scores, figures: shown } in &shown {
             let known = ["as-of", happened, "--known-at", recorded];
             let told = sorted(&folder.done(known.into_iter().chain(ALL).chain(["--json"])));
             assert_eq!(&told, leads, "seed {seed}, known at {recorded}");
+            let told = figures(&folder.json_one(known.into_iter().chain(["analytics", QUERY])));
+            assert_eq!(&told, shown, "seed {seed}, known at {recorded}");
+            for (id, ledger) in scores {
+                let told = folder.json_one(known.into_iter().chain(["score", id]));
+                assert_eq!(&told, ledger, "seed {seed}, known at {recorded}");
+            }
             if !is_late {
+                for (id, ledger) in scores {
+                    let told = folder.json_one(["as-of", happened, "score", id]);
+                    assert_eq!(&told, ledger, "seed {seed}, as of {happened}");
+                }
+                let told = figures(&folder.json_one(["as-of", happened, "analytics", QUERY]));
+                assert_eq!(&told, shown, "seed {seed}, as of {happened}");
                 let told = sorted(&folder.done(["as-of", happened].into_iter().chain(ALL).chain(["--json"])));
                 assert_eq!(&told, leads, "seed {seed}, as of {happened}");
             }
@@ -106,7 +142,27 @@ fn what_was_shown_then_is_what_is_told_of_then() {
             let alone = folder.json_one(["lead", id, "--as-of", happened, "--known-at", recorded]);
             assert_eq!(alone, lead, "seed {seed}, known at {recorded}");
         }
+        a_service_tells_the_same(&folder, &shown);
     }
+}
+
+/// What a service tells of all those times is what was shown then, whatever it has kept by then.
+fn a_service_tells_the_same(folder: &Folder, shown: &[Shown]) {
+    let service = Service::start(folder, []);
+    let url = service.url();
+    for Shown { happened, recorded, leads, scores, figures: shown } in shown {
+        let known = ["--server", &url, "as-of", happened, "--known-at", recorded];
+        for _ in 0..2 {
+            let told = sorted(&folder.done(known.into_iter().chain(ALL).chain(["--json"])));
+            assert_eq!(&told, leads, "known at {recorded}");
+        }
+        let told = figures(&folder.json_one(known.into_iter().chain(["analytics", QUERY])));
+        assert_eq!(&told, shown, "known at {recorded}");
+        for (id, ledger) in scores {
+            assert_eq!(&folder.json_one(known.into_iter().chain(["score", id])), ledger, "known at {recorded}");
+        }
+    }
+    service.stop();
 }
 
 #[test]
