@@ -11,7 +11,7 @@ use crate::answer::{At, PageOf};
 use crate::caller::Caller;
 use crate::parameters::{AtLeast, Id, InThePast, OfTenant, Paged};
 use crate::past;
-use crate::problem::{CommonProblems, Problem};
+use crate::problem::{CommonProblems, PastProblems, Problem};
 use crate::shown::{
     TimelineRow, cursor_at, limit, pairs, position_cursor, refuse_rest, take_min_position, timeline_row,
 };
@@ -64,7 +64,7 @@ pub(crate) const TIMELINE_MAX: usize = 500;
         AtLeast,
         OfTenant,
     ),
-    responses((status = 200, body = PageOf<LeadRow>), CommonProblems)
+    responses((status = 200, body = PageOf<LeadRow>), CommonProblems, PastProblems)
 )]
 pub(crate) async fn list(
     State(api): State<Api>,
@@ -100,7 +100,11 @@ pub(crate) async fn list(
         AtLeast,
         OfTenant,
     ),
-    responses((status = 200, body = LeadRow, headers(("ETag" = String, description = "The lead's version"))), CommonProblems)
+    responses(
+        (status = 200, body = LeadRow, headers(("ETag" = String, description = "The lead's version"))),
+        CommonProblems,
+        PastProblems
+    )
 )]
 pub(crate) async fn show(
     State(api): State<Api>,

@@ -45,6 +45,8 @@ mod policies;
 
 mod privacy;
 
+mod explain;
+
 mod export;
 
 mod exports;
@@ -71,6 +73,7 @@ mod linger;
 
 mod router;
 
+pub use explain::{ExplainedRecord, explained_record};
 pub use export::{VisitorExport, visitor_export};
 pub use exports::LeadWriter;
 pub use nurture::{NurtureBegun, NurtureConsent, NurtureRun, VisitorNurture, visitor_nurture};

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use analytics::{Analytics, AnalyticsReader, QueryError, Session, Setting};
 use engine::{Engine, Tenant, When};
@@ -9,8 +10,8 @@ use event_log::LogPosition;
 use lead_domain::{LeadId, TenantId, Time};
 use listing::{LeadRow, Listing, ListingReader, ListingReaders};
 use projector::ModelError;
-use service::{Build, LISTINGS, Maker, Past, Pasts, PastsError, ServiceHandle, Streams};
-use tokio::sync::Semaphore;
+use service::{Build, LISTINGS, Maker, Past, Pasts, PastsError, ServiceError, ServiceHandle, Streams};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::answer::At;
 use crate::problem::Problem;
@@ -29,6 +30,7 @@ pub struct PastModels {
     listings: Pasts<Listing, ListingReaders>,
     tables: Pasts<Analytics, AnalyticsReader>,
     scratch: Arc<Path>,
+    turn: Arc<Semaphore>,
 }
 
 impl PastModels {
@@ -38,9 +40,16 @@ impl PastModels {
         let turn = Arc::new(Semaphore::new(1));
         Self {
             listings: Pasts::new(service.clone(), LISTINGS, scratch.to_owned(), Arc::clone(&turn)),
-            tables: Pasts::new(service.clone(), PAST_TABLES, scratch.to_owned(), turn),
+            tables: Pasts::new(service.clone(), PAST_TABLES, scratch.to_owned(), Arc::clone(&turn)),
             scratch: scratch.into(),
+            turn,
         }
+    }
+
+    /// Waits for a turn to read much of the log; whoever builds a past has it.
+    pub(crate) async fn turn(&self, patience: Duration) -> Result<OwnedSemaphorePermit, Problem> {
+        let turn = tokio::time::timeout(patience, Arc::clone(&self.turn).acquire_owned()).await;
+        turn.map_err(|_| Problem::busy())?.map_err(|_| ServiceError::Stopping.into())
     }
 
     /// Throws all of them away: somebody was erased who is in them. Returns when they are gone.

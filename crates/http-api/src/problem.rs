@@ -115,6 +115,15 @@ pub(crate) enum CommandProblems {
     Unprocessable(ProblemBody),
 }
 
+/// What routes that tell of the past may answer besides.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "the fields are the bodies in the description")]
+pub(crate) enum PastProblems {
+    /// The time has not come yet, or there is no such rule.
+    #[response(status = 422, content_type = "application/problem+json")]
+    Unprocessable(ProblemBody),
+}
+
 /// What routes that ask the analytics tables may answer besides.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "the fields are the bodies in the description")]

@@ -30,8 +30,8 @@ use crate::options::ApiOptions;
 use crate::problem::{Problem, ProblemBody};
 use crate::state::Api;
 use crate::{
-    acts, changes, checkpoint, duplicates, events, exports, funnel, health, leads, linger, nurture, observe, orphans,
-    policies, privacy, proofs, quarantine, report, scores, segment, sql, visitors,
+    acts, changes, checkpoint, duplicates, events, explain, exports, funnel, health, leads, linger, nurture, observe,
+    orphans, policies, privacy, proofs, quarantine, report, scores, segment, sql, visitors,
 };
 
 #[derive(OpenApi)]
@@ -101,6 +101,7 @@ fn routes_of_api() -> OpenApiRouter<Api> {
         .routes(routes!(policies::versions))
         .routes(routes!(policies::show_version))
         .routes(routes!(policies::lead_types))
+        .routes(routes!(explain::show))
         .routes(routes!(sql::query))
         .routes(routes!(report::query))
         .routes(routes!(funnel::show))

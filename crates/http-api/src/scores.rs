@@ -15,7 +15,7 @@ use crate::caller::Caller;
 use crate::leads::lead_id;
 use crate::parameters::{AtLeast, Id, OfTenant};
 use crate::past;
-use crate::problem::{CommonProblems, Problem};
+use crate::problem::{CommonProblems, PastProblems, Problem};
 use crate::shown::{pairs, refuse_rest, take, take_min_position};
 use crate::state::Api;
 
@@ -223,7 +223,7 @@ fn rule_account(account: &engine::RuleAccount) -> ScoreRuleAccount {
         AtLeast,
         OfTenant,
     ),
-    responses((status = 200, body = ScoreLedger), CommonProblems)
+    responses((status = 200, body = ScoreLedger), CommonProblems, PastProblems)
 )]
 pub(crate) async fn show(
     State(api): State<Api>,

@@ -1,25 +1,46 @@
 //! `leadfold explain POSITION`
 
 use anyhow::bail;
-use engine::{Considered, Explanation, Rule, RuleOf, TimelineEntry, Verdict, explain};
+use engine::explain;
 use event_log::{EventLog, LogPosition};
-use lead_domain::event::AttachReason;
-use lead_domain::policy::Pick;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::cli::ExplainArgs;
 use crate::commands::timeline;
 use crate::failure::UsageError;
 use crate::folder;
-use crate::output::{json_line, line, progress_bar, rfc3339, short_time};
+use crate::output::{json_line, line, progress_bar, shown_time};
+use crate::remote::{Call, Server, missing};
 use crate::settings::Settings;
 
 pub(crate) fn run(args: &ExplainArgs, settings: &Settings) -> anyhow::Result<()> {
+    let found = match &settings.server {
+        Some(url) => ask(&Server::named(url, settings)?, args)?,
+        // The log can be read beside a service that holds the folder.
+        None => read(args, settings)?,
+    };
+    if settings.json { json_line(&found) } else { print(&found) }
+}
+
+fn unknown(position: u64, head: u64) -> UsageError {
+    UsageError(format!("there is no record {position}; the log has the records 1 to {head}"))
+}
+
+fn ask(server: &Server, args: &ExplainArgs) -> anyhow::Result<Value> {
+    let head = server.head()?;
+    let mut call = Call::get(format!("/v1/records/{}/explain", args.position));
+    if let Some(lead) = args.why_not {
+        call = call.query("why_not", lead.to_string());
+    }
+    let answer = server.send(&call).map_err(|error| missing(error, || unknown(args.position, head).into()))?;
+    answer.json()
+}
+
+fn read(args: &ExplainArgs, settings: &Settings) -> anyhow::Result<Value> {
     let log = folder::log_to_read(settings)?;
     let (position, head) = (LogPosition(args.position), log.head().position);
-    let missing = || UsageError(format!("there is no record {position}; the log has the records 1 to {head}"));
     if position > head {
-        bail!(missing());
+        bail!(unknown(position.0, head.0));
     }
     let bar = progress_bar(position.0, "reading up to the record");
     let found = explain(&log, position, args.why_not, &mut |position| bar.set_position(position.0));
@@ -27,134 +48,41 @@ pub(crate) fn run(args: &ExplainArgs, settings: &Settings) -> anyhow::Result<()>
     let found = found?;
     let is_anothers = |name: &String| found.policy.as_ref().is_some_and(|(tenant, _)| tenant != name);
     if settings.tenant.as_ref().is_some_and(is_anothers) {
-        bail!(missing());
+        bail!(unknown(position.0, head.0));
     }
     if args.why_not.is_some() && found.why_not.is_none() {
         bail!(UsageError(format!("record {position} is no interaction; --why-not asks about one")));
     }
-    if settings.json { json_line(&shown(&found)) } else { print(&found) }
+    Ok(serde_json::to_value(http_api::explained_record(&found))?)
 }
 
-/// The record as timelines show it, without its personal part.
-fn row(found: &Explanation) -> Value {
-    let entry = TimelineEntry { header: found.header, facts: found.facts.clone(), personal: None };
-    serde_json::to_value(http_api::timeline_row(&entry)).unwrap_or_default()
+fn text<'a>(object: &'a Value, field: &str) -> &'a str {
+    object.get(field).and_then(Value::as_str).unwrap_or_default()
 }
 
-fn shown(found: &Explanation) -> Value {
-    let (tenant, version) = found.policy.clone().unzip();
-    let visitor = Some(found.header.visitor).filter(|id| *id > 0).map(|id| format!("V{id}"));
-    let more = json!({
-        "tenant": tenant.map(|tenant| tenant.to_string()),
-        "visitor_id": visitor,
-        "policy_version": version,
-        "explained_by": concat!("leadfold ", env!("CARGO_PKG_VERSION")),
-        "rule": found.rule.as_ref().map(rule_shown),
-        "leads": found.leads.iter().map(considered_shown).collect::<Vec<_>>(),
-        "why_not": found.why_not.as_ref().map(considered_shown),
-    });
-    match (row(found), more) {
-        (Value::Object(mut shown), Value::Object(more)) => {
-            shown.extend(more);
-            shown.into()
-        }
-        (shown, _) => shown,
+fn list<'a>(object: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> {
+    object.get(field).and_then(Value::as_array).into_iter().flatten()
+}
+
+fn print(found: &Value) -> anyhow::Result<()> {
+    timeline::print_row(found)?;
+    if let Some(version) = found.get("policy_version").and_then(Value::as_u64) {
+        line(format_args!("policy   version {version} of {}", text(found, "tenant")))?;
     }
-}
-
-fn rule_shown(Rule { of, entry_point }: &Rule) -> Value {
-    json!({
-        "of": match of { RuleOf::Skill => "skill", RuleOf::Channel => "channel" },
-        "name": entry_point.name.as_str(),
-        "default_lead_type": entry_point.default_lead_type.as_ref().map(|name| name.as_str()),
-        "also_allowed": entry_point.also_allowed.iter().map(|name| name.as_str()).collect::<Vec<_>>(),
-        "pick": pick(entry_point.pick),
-    })
-}
-
-fn considered_shown(considered: &Considered) -> Value {
-    json!({
-        "lead_id": considered.id.to_string(),
-        "lead_type": considered.lead_type.as_ref().map(|name| name.as_str()),
-        "verdict": code(&considered.verdict),
-        "because": because(&considered.verdict),
-    })
-}
-
-const fn pick(pick: Pick) -> &'static str {
-    match pick {
-        Pick::MostRecent => "most_recent",
-        Pick::HighestScore => "highest_score",
+    if !text(found, "visitor_id").is_empty() {
+        line(format_args!("visitor  {}", text(found, "visitor_id")))?;
     }
-}
-
-const fn code(verdict: &Verdict) -> &'static str {
-    match verdict {
-        Verdict::Took(_) => "took",
-        Verdict::NotPicked { .. } => "not_picked",
-        Verdict::NoRule => "no_rule",
-        Verdict::TypeNotAllowed => "type_not_allowed",
-        Verdict::OtherCustomer => "other_customer",
-        Verdict::Closed { .. } => "closed",
-        Verdict::OpenedLater { .. } => "opened_later",
-        Verdict::OtherVisitor { .. } => "other_visitor",
-        Verdict::NotYetOpened => "not_yet_opened",
-        Verdict::OpenedForIt => "opened_for_it",
-    }
-}
-
-/// The verdict as a sentence.
-fn because(verdict: &Verdict) -> String {
-    match verdict {
-        Verdict::Took(reason) => format!("it took the interaction: {}", taken(*reason)),
-        Verdict::NotPicked { taken, pick: by } => {
-            format!("it could have taken it, but {taken} was picked ({})", pick(*by))
-        }
-        Verdict::NoRule => "the policy has no rule for the skill and the channel".to_owned(),
-        Verdict::TypeNotAllowed => "the rule doesn't allow its type".to_owned(),
-        Verdict::OtherCustomer => "its customer id doesn't agree with the interaction's".to_owned(),
-        Verdict::Closed { cause, at } => format!("it ended at {} ({})", rfc3339(*at), cause.code()),
-        Verdict::OpenedLater { at } => format!("it was opened later, at {}", rfc3339(*at)),
-        Verdict::OtherVisitor { visitor } => format!("it belonged to {visitor}"),
-        Verdict::NotYetOpened => "it did not exist yet".to_owned(),
-        Verdict::OpenedForIt => "it was opened for it".to_owned(),
-    }
-}
-
-const fn taken(reason: AttachReason) -> &'static str {
-    match reason {
-        AttachReason::Opened => "it was opened for it",
-        AttachReason::OnlyCandidate => "no other could",
-        AttachReason::MostRecent => "it had the latest interaction",
-        AttachReason::HighestScore => "it had the highest score",
-        AttachReason::LateReopened => "it was alive when that happened, and goes on",
-        AttachReason::LateHistory => "it was alive when that happened; it stays closed",
-        AttachReason::Adopted => "an operator put it there",
-    }
-}
-
-fn print(found: &Explanation) -> anyhow::Result<()> {
-    timeline::print_row(&row(found))?;
-    if let Some((tenant, version)) = &found.policy {
-        line(format_args!("policy   version {version} of {tenant}"))?;
-    }
-    if found.header.visitor > 0 {
-        line(format_args!("visitor  V{}", found.header.visitor))?;
-    }
-    if let Some(Rule { of, entry_point }) = &found.rule {
-        let of = match of {
-            RuleOf::Skill => "skill",
-            RuleOf::Channel => "channel",
-        };
-        let default = entry_point.default_lead_type.as_ref().map_or("nothing", |name| name.as_str());
-        let also: Vec<&str> = entry_point.also_allowed.iter().map(|name| name.as_str()).collect();
+    if let Some(rule) = found.get("rule").filter(|rule| rule.is_object()) {
+        let default = rule.get("default_lead_type").and_then(Value::as_str).unwrap_or("nothing");
+        let also: Vec<&str> = list(rule, "also_allowed").filter_map(Value::as_str).collect();
         let also = if also.is_empty() { String::new() } else { format!(", takes {} too", also.join(", ")) };
-        line(format_args!("rule     {of} {}: opens {default}{also}; {}", entry_point.name, pick(entry_point.pick)))?;
+        let (of, name, pick) = (text(rule, "of"), text(rule, "name"), text(rule, "pick"));
+        line(format_args!("rule     {of} {name}: opens {default}{also}; {pick}"))?;
     }
-    for considered in found.leads.iter().chain(&found.why_not) {
-        let lead_type = considered.lead_type.as_ref().map_or("", |name| name.as_str());
-        line(format_args!("lead     {} {lead_type}: {}", considered.id, because(&considered.verdict)))?;
+    let why_not = found.get("why_not").filter(|lead| lead.is_object());
+    for lead in list(found, "leads").chain(why_not) {
+        let (id, lead_type, because) = (text(lead, "lead_id"), text(lead, "lead_type"), text(lead, "because"));
+        line(format_args!("lead     {id} {lead_type}: {because}"))?;
     }
-    let recorded = lead_domain::Time::from_millis(found.header.recorded_at);
-    line(format_args!("recorded {}", short_time(recorded)))
+    line(format_args!("recorded {}", shown_time(text(found, "recorded_at"))))
 }

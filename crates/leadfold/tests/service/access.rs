@@ -62,6 +62,7 @@ fn routes() -> Vec<Route> {
         read("/v1/visitors/{id}/timeline", Kind::Visitor, 404),
         read("/v1/visitors/{id}/nurture", Kind::Visitor, 404),
         audit("/v1/quarantine/{id}", Kind::Quarantined, 404),
+        audit("/v1/records/{position}/explain", Kind::Record, 404),
         // An event belongs to the key's tenant, whatever it says; one that says otherwise goes to quarantine.
         Route("post", "/v1/events", Who::Roles(PUBLISH), Kind::Event, 202, 202),
         Route("post", "/v1/leads", Who::Roles(ACT), Kind::Opening, 201, 404),
@@ -161,7 +162,7 @@ fn called(route: &Route, caller: &Caller, things: &mut Things) -> (Answer, u16) 
         (true, _) => *other,
     };
     let thing = things.make(*kind);
-    let path = path.replace("{id}", &thing.id).replace("{version}", "1");
+    let path = path.replace("{id}", &thing.id).replace("{position}", &thing.id).replace("{version}", "1");
     let method: Method = method.to_uppercase().parse().expect("a method");
     let request = caller.client.request(method, &path);
     let request = match thing.body {

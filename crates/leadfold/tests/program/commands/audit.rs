@@ -97,7 +97,28 @@ fn a_record_is_explained_by_its_rule_and_by_what_each_lead_had_to_do_with_it() {
         let explained = folder.json_one(["explain", position, "--why-not", lead]);
         assert_eq!(explained["why_not"]["verdict"], verdict, "{position} {lead}");
     }
+    a_service_explains_the_same(&folder);
     assert!(folder.run(["explain", "1", "--why-not", "V1-1"]).failed(2).contains("is no interaction"));
     assert!(folder.run(["explain", "99"]).failed(2).contains("there is no record 99"));
     assert!(folder.run(["explain", "5", "--tenant", "zeta"]).failed(2).contains("there is no record 5"));
+}
+
+fn a_service_explains_the_same(folder: &Folder) {
+    let service = Service::start_at(folder, &hour(9));
+    let url = service.url();
+    for asked in [&["explain", "1"][..], &["explain", "5"], &["explain", "13"], &["explain", "5", "--why-not", "V1-2"]]
+    {
+        let remote = |more: &[&'static str]| -> String {
+            let server = ["--server", url.as_str()];
+            folder.done(server.into_iter().chain(asked.iter().copied()).chain(more.iter().copied()))
+        };
+        let here = |more: &[&'static str]| folder.done(asked.iter().copied().chain(more.iter().copied()));
+        assert_eq!(remote(&[]), here(&[]), "{asked:?}");
+        assert_eq!(remote(&["--json"]), here(&["--json"]), "{asked:?}");
+    }
+    let missing = folder.run(["--server", &url, "explain", "99"]);
+    assert!(missing.failed(2).contains("there is no record 99"));
+    let none = folder.run(["--server", &url, "explain", "1", "--why-not", "V1-1"]);
+    assert!(none.failed(2).contains("is no interaction"));
+    service.stop();
 }

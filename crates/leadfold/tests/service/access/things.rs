@@ -8,6 +8,7 @@ use crate::support::{Client, Event, Recorded, shop_policy};
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
     Nothing,
+    Record,
     Event,
     Policy,
     Visitor,
@@ -55,6 +56,7 @@ impl Things {
         let json = |id: String, body: Value| Thing { id, body: Some(("application/json", body.to_string())) };
         match kind {
             Kind::Nothing => Thing { id: String::new(), body: None },
+            Kind::Record => Thing { id: self.recorded().position.to_string(), body: None },
             Kind::Event => {
                 let event = self.event().with("tenant", "acme").json().to_string();
                 Thing { id: String::new(), body: Some(("application/cloudevents+json", event)) }
