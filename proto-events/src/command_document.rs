@@ -243,6 +243,24 @@ pub enum Ask {
         #[schemars(length(min = 1, max = NAME_CHARACTERS_MAX))]
         reason: String,
     },
+    /// Collect nothing any more that carries one of these identifiers. They are kept as keyed hashes only.
+    Suppress {
+        /// Whom.
+        #[serde(flatten)]
+        whom: Whom,
+        /// Why; stands in the log in clear, so it must not say who it is.
+        #[schemars(length(min = 1, max = NAME_CHARACTERS_MAX))]
+        reason: String,
+    },
+    /// Collect again what carries these identifiers.
+    Unsuppress {
+        /// Whom.
+        #[serde(flatten)]
+        whom: Whom,
+        /// Why; stands in the log in clear, so it must not say who it is.
+        #[schemars(length(min = 1, max = NAME_CHARACTERS_MAX))]
+        reason: String,
+    },
     /// Put a policy in force.
     AdoptPolicy {
         /// The policy, TOML.
@@ -310,6 +328,40 @@ impl Rescore {
     }
 }
 
+/// Somebody named by identifiers; at least one. Their values are the sender's, normalised as those of events are.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Whom {
+    /// All identifiers that a visitor has.
+    #[serde(serialize_with = "as_shown_optional", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<schema::VisitorIdText>")]
+    pub visitor_id: Option<VisitorId>,
+    /// A customer id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = NAME_CHARACTERS_MAX))]
+    pub customer_id: Option<String>,
+    /// An e-mail address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = NAME_CHARACTERS_MAX))]
+    pub email: Option<String>,
+    /// A phone number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = NAME_CHARACTERS_MAX))]
+    pub phone: Option<String>,
+    /// A channel's cookie or device id: what events call `visitor_id`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = NAME_CHARACTERS_MAX))]
+    pub device_id: Option<String>,
+}
+
+/// Tells kinds only: the values are somebody's.
+impl std::fmt::Debug for Whom {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { visitor_id, customer_id, email, phone, device_id } = self;
+        let named = [customer_id.is_some(), email.is_some(), phone.is_some(), device_id.is_some()];
+        formatter.debug_struct("Whom").field("visitor_id", visitor_id).field("named", &named).finish()
+    }
+}
+
 /// Where an adopted orphan goes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -357,6 +409,8 @@ impl Ask {
             Self::UnmergeVisitor { .. } => "unmerge_visitor",
             Self::SettleDuplicate { .. } => "settle_duplicate",
             Self::EraseVisitor { .. } => "erase_visitor",
+            Self::Suppress { .. } => "suppress",
+            Self::Unsuppress { .. } => "unsuppress",
             Self::AdoptPolicy { .. } => "adopt_policy",
             Self::RetryQuarantined { .. } => "retry_quarantined",
             Self::DiscardQuarantined { .. } => "discard_quarantined",
@@ -409,6 +463,13 @@ impl CommandDocument {
 
 fn as_shown<T: std::fmt::Display, S: Serializer>(id: &T, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(id)
+}
+
+fn as_shown_optional<T: std::fmt::Display, S: Serializer>(id: &Option<T>, serializer: S) -> Result<S::Ok, S::Error> {
+    match id {
+        Some(id) => serializer.collect_str(id),
+        None => serializer.serialize_none(),
+    }
 }
 
 fn as_rfc3339<S: Serializer>(time: &Option<Time>, serializer: S) -> Result<S::Ok, S::Error> {

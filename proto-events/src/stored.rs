@@ -21,6 +21,7 @@ pub mod v4;
 pub mod v5;
 pub mod v6;
 pub mod v7;
+pub mod v8;
 pub mod v9;
 
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
@@ -42,6 +43,7 @@ pub use v2::{
 pub use v5::DiscreditV5 as Discredit;
 pub use v6::ErasureV6 as Erasure;
 pub use v7::RescoringV7 as Rescoring;
+pub use v8::SuppressionV8 as Suppression;
 pub use v9::SignedHeadV9 as SignedHead;
 
 /// The codec id of bincode 2.0.1, standard configuration, version 1 of the shapes.
@@ -119,6 +121,8 @@ pub enum InputFacts {
     Discredit(Discredit),
     /// An operator's request to forget who a visitor is.
     Erasure(Erasure),
+    /// An operator's request to collect nothing that carries some identifiers, or to collect it again.
+    Suppression(Suppression),
     /// The log's head was signed.
     SignedHead(SignedHead),
 }
@@ -167,6 +171,7 @@ impl InputFacts {
             | Self::Released(_)
             | Self::Discredit(_)
             | Self::Erasure(_)
+            | Self::Suppression(_)
             | Self::SignedHead(_)
             | Self::Rescoring(_) => InputRef::Other(self),
         }
@@ -205,6 +210,8 @@ pub mod kind {
     pub const DISCREDIT: u8 = 14;
     /// An operator's request to forget who a visitor is.
     pub const ERASURE: u8 = 15;
+    /// An operator's request about what is not to be collected.
+    pub const SUPPRESSION: u8 = 16;
     /// A signed head of the log.
     pub const SIGNED_HEAD: u8 = 18;
 }
@@ -284,6 +291,7 @@ pub fn encode_input(input: &InputFacts, out: &mut Vec<u8>) {
         InputFacts::Rescoring(rescoring) => encode_into(rescoring, out),
         InputFacts::Discredit(discredit) => encode_into(discredit, out),
         InputFacts::Erasure(erasure) => encode_into(erasure, out),
+        InputFacts::Suppression(suppression) => encode_into(suppression, out),
         InputFacts::SignedHead(head) => encode_into(head, out),
     }
 }
@@ -387,6 +395,9 @@ pub fn decode_input(codec: u8, bytes: &[u8]) -> Result<(InputFacts, &[u8]), Deco
             decode_from("a step of scoring anew", rest).map(|(step, rest)| (InputFacts::Rescoring(step), rest))?
         }
         kind::ERASURE => decode_from("an erasure", rest).map(|(erasure, rest)| (InputFacts::Erasure(erasure), rest))?,
+        kind::SUPPRESSION => {
+            decode_from("a suppression", rest).map(|(asked, rest)| (InputFacts::Suppression(asked), rest))?
+        }
         kind::SIGNED_HEAD => {
             decode_from("a signed head", rest).map(|(head, rest)| (InputFacts::SignedHead(head), rest))?
         }
@@ -425,6 +436,7 @@ impl InputFacts {
             Self::Rescoring(_) => kind::RESCORING,
             Self::Discredit(_) => kind::DISCREDIT,
             Self::Erasure(_) => kind::ERASURE,
+            Self::Suppression(_) => kind::SUPPRESSION,
             Self::SignedHead(_) => kind::SIGNED_HEAD,
         }
     }

@@ -52,6 +52,8 @@ fn every_command_is_read_and_written_as_documented() {
         json!({ "command": "unmerge_visitor", "visitor_id": "V42", "keep_apart": true }),
         json!({ "command": "settle_duplicate", "visitor_id": "V42", "other_visitor_id": "V43" }),
         json!({ "command": "erase_visitor", "visitor_id": "V42", "reason": "asked for it" }),
+        json!({ "command": "suppress", "email": "ada@example.com", "phone": "+4930123456", "reason": "objects to it" }),
+        json!({ "command": "unsuppress", "visitor_id": "V42", "customer_id": "K1", "device_id": "d", "reason": "again" }),
         json!({ "command": "adopt_policy", "document": "tenant = \"acme\"\n" }),
         json!({ "command": "retry_quarantined", "position": 1_042, "event": { "id": "1", "data": {} } }),
         json!({ "command": "discard_quarantined", "position": 1_042 }),

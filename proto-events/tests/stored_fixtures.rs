@@ -260,6 +260,28 @@ fn rescorings() -> Vec<(&'static str, Rescoring)> {
     ]
 }
 
+/// Both ways to ask about what is not to be collected.
+fn suppressions(request: Option<RequestKey>) -> Vec<(String, InputFacts)> {
+    let suppression = stored::Suppression {
+        operator: Text::from("ada"),
+        reason: Text::from("objects to profiling"),
+        lifted: false,
+        identifiers: vec![(1, HASH), (2, HASH + 1)],
+        request: None,
+    };
+    vec![
+        ("suppression".to_owned(), InputFacts::Suppression(suppression.clone())),
+        ("keyed_suppression".to_owned(), {
+            InputFacts::Suppression(stored::Suppression {
+                lifted: true,
+                identifiers: vec![(4, HASH)],
+                request,
+                ..suppression
+            })
+        }),
+    ]
+}
+
 /// Every kind of input with its name.
 fn inputs() -> Vec<(String, InputFacts)> {
     let quarantined = Quarantined {
@@ -313,6 +335,7 @@ fn inputs() -> Vec<(String, InputFacts)> {
         ("conflict".to_owned(), InputFacts::Conflict(Conflict { message: HASH, original: 1_042, fingerprint: 5 })),
         ("state_root".to_owned(), InputFacts::StateRoot([0xab; 32])),
     ];
+    inputs.extend(suppressions(request));
     inputs.extend(asks().into_iter().map(|(name, ask)| {
         let command = StoredCommand { operator: Text::from("ada"), expected_version: Some(7), ask, request: None };
         (format!("command-{name}"), InputFacts::Command(command))

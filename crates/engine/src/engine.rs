@@ -17,6 +17,7 @@ use crate::options::{EngineOptions, Parts};
 use crate::registry::{Registry, Tenant, clock_key};
 use crate::rescoring::UnderWay;
 use crate::roots::is_root_position;
+use crate::suppression::Suppressed;
 use crate::writer::{FreshRecords, Writer};
 
 /// What became of an input.
@@ -30,6 +31,19 @@ pub enum Outcome {
     Conflict(LogPosition),
     /// It could not be taken and is kept there.
     Quarantined(LogPosition),
+    /// It carries an identifier that is suppressed; nothing of it is kept.
+    Suppressed,
+}
+
+impl Outcome {
+    /// Where its record stands, or that of the one that it repeats; `None` where nothing is recorded.
+    #[must_use]
+    pub const fn position(self) -> Option<LogPosition> {
+        match self {
+            Self::Recorded(at) | Self::Duplicate(at) | Self::Conflict(at) | Self::Quarantined(at) => Some(at),
+            Self::Suppressed => None,
+        }
+    }
 }
 
 /// What an engine has done since it was opened.
@@ -45,6 +59,8 @@ pub struct Counts {
     pub conflicting: u64,
     /// Inputs that could not be taken.
     pub quarantined: u64,
+    /// Interactions that were not collected, because an identifier is suppressed.
+    pub suppressed: u64,
     /// Leads opened.
     pub opened: u64,
     /// Leads closed by a conversion.
@@ -123,6 +139,8 @@ pub struct Engine {
     pub(crate) counts: Counts,
     /// Tenants whose open leads are being scored anew.
     pub(crate) rescoring: BTreeMap<TenantId, UnderWay>,
+    /// Identifiers that nothing is collected of.
+    pub(crate) suppressed: Suppressed,
 }
 
 impl Engine {

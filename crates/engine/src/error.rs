@@ -78,6 +78,15 @@ pub enum EngineError {
     /// The decider said no.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// No identifier is named, and the visitor has none left.
+    #[error("no identifier is named, or it is one that nobody is known by")]
+    NothingToSuppress,
+    /// As many identifiers are suppressed as may be.
+    #[error("suppress more identifiers: {most} are, as many as may be; lift some")]
+    TooManySuppressed {
+        /// The bound.
+        most: usize,
+    },
     /// The request's key was used for another request.
     #[error("the request's key was used before, for another request, which is recorded at position {position}")]
     KeyReused {
@@ -124,6 +133,8 @@ impl EngineError {
             | Self::RescoringUnderWay { .. }
             | Self::UnknownTenant { .. }
             | Self::Refused(_)
+            | Self::NothingToSuppress
+            | Self::TooManySuppressed { .. }
             | Self::KeyReused { .. }
             | Self::UnknownVisitor { .. }
             | Self::UnknownInteraction { .. }
@@ -162,6 +173,8 @@ impl EngineError {
             | Self::RescoringUnderWay { .. }
             | Self::UnknownTenant { .. }
             | Self::Refused(_)
+            | Self::NothingToSuppress
+            | Self::TooManySuppressed { .. }
             | Self::KeyReused { .. }
             | Self::UnknownVisitor { .. }
             | Self::UnknownInteraction { .. }

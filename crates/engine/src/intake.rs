@@ -94,11 +94,15 @@ impl Engine {
     fn take(&mut self, entry: Box<InteractionEntry>, known: Option<Message>) -> Result<Outcome, EngineError> {
         let known = known.or_else(|| self.library.recent_message(entry.facts.message));
         match known {
-            None => Ok(Outcome::Recorded(self.record_interaction(entry))),
             Some(known) if known.fingerprint == entry.facts.fingerprint => {
                 self.counts.duplicates += 1;
                 Ok(Outcome::Duplicate(known.position))
             }
+            _ if self.is_suppressed(&entry) => {
+                self.counts.suppressed += 1;
+                Ok(Outcome::Suppressed)
+            }
+            None => Ok(Outcome::Recorded(self.record_interaction(entry))),
             Some(known) => self.record_conflict(&entry, known),
         }
     }

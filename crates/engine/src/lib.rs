@@ -35,6 +35,7 @@ mod quarantine;
 mod rescoring;
 mod retracing;
 mod score;
+mod suppression;
 mod timeline;
 mod verify;
 
@@ -58,6 +59,7 @@ pub use quarantine::{Quarantine, QuarantineMark, QuarantineState, Release};
 pub use registry::{Adopted, PolicyVersion, Tenant};
 pub use rescoring::RescoringState;
 pub use score::{RuleAccount, RuleVerdict, RulesInForce, ScoreAccount, ScoreQuery, TakenAway};
+pub use suppression::{SUPPRESSED_MAX, SuppressionRequest};
 pub use timeline::{TimelineEntry, TimelineQuery, facts_at};
 pub use verify::{Finding, Verification};
 pub use writer::FreshRecords;

@@ -14,8 +14,8 @@ use crate::deadlines::Deadlines;
 use crate::error::EngineError;
 use crate::roots::{BookHash, StateRoot};
 use rows::{
-    Mark, erased_key, identifier_key, lead_value, order_key, read_book, read_erased, read_lead, read_visitor,
-    visitor_key, write_book,
+    Mark, erased_key, identifier_key, lead_value, order_key, read_book, read_erased, read_lead, read_suppressed,
+    read_visitor, suppressed_range, visitor_key, write_book,
 };
 
 /// A mark in memory, with what is still to be done about its book.
@@ -228,6 +228,16 @@ impl Library {
         let recent = self.rows.range((Table::Facts, from.to_vec())..(Table::Facts, until.to_vec()));
         rows.extend(recent.filter_map(|((_, key), value)| Some((key.clone(), value.clone()?))));
         rows.iter().map(|(key, value)| read_erased(key, value)).collect()
+    }
+
+    /// The identifiers that are suppressed, as the tables have them.
+    pub(crate) fn suppressed(&self) -> Result<Vec<(TenantId, u8, u128)>, EngineError> {
+        let (from, until) = suppressed_range();
+        if self.tables.position() == LogPosition::START {
+            return Ok(Vec::new());
+        }
+        let rows = self.tables.scan(Table::Facts, &from, &until, usize::MAX)?;
+        rows.iter().map(|(key, _)| read_suppressed(key)).collect()
     }
 
     /// Notes what the record at `position` did to books that stand on the shelf, and returns the position of the

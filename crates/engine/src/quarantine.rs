@@ -139,9 +139,8 @@ impl Engine {
             return Err(EngineError::NotQuarantined { position });
         }
         let taken = taken.map(|entry| self.take_one(entry)).transpose()?;
-        let taken = taken.map(|outcome| match outcome {
-            Outcome::Recorded(at) | Outcome::Duplicate(at) | Outcome::Conflict(at) | Outcome::Quarantined(at) => at.0,
-        });
+        // What carries a suppressed identifier is set aside.
+        let taken = taken.and_then(Outcome::position).map(|at| at.0);
         let released = self.next_position();
         let now = self.options.clock.now();
         let facts = Released { quarantined: position.0, operator: operator.into(), taken, request: key };

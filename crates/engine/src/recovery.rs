@@ -18,6 +18,7 @@ use crate::library::Library;
 use crate::options::{EngineOptions, Parts};
 use crate::registry::Registry;
 use crate::roots::StateRoot;
+use crate::suppression::Suppressed;
 use crate::writer::Writer;
 
 pub(crate) const ENGINE: &[u8] = b"engine";
@@ -104,7 +105,11 @@ impl Engine {
             batch: PendingBatch::default(),
             counts: Counts::default(),
             rescoring: BTreeMap::new(),
+            suppressed: Suppressed::default(),
         };
+        for row in engine.library.suppressed()? {
+            engine.suppressed.load(row);
+        }
         engine.replay(head.position, progress)?;
         Ok(engine)
     }
@@ -198,6 +203,10 @@ impl Engine {
             }
             InputFacts::Discredit(discredit) => self.remember_request(discredit.request, position),
             InputFacts::Erasure(erasure) => self.remember_request(erasure.request, position),
+            InputFacts::Suppression(asked) => {
+                self.note_suppression(tenant, position, asked);
+                self.remember_request(asked.request, position);
+            }
             InputFacts::SignedHead(_) => self.note_signed_head(position),
             InputFacts::Deadline => {}
         }

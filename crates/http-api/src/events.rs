@@ -36,12 +36,12 @@ pub(crate) struct EventResults {
 /// What became of an event.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct EventResult {
-    /// `recorded`, `duplicate` (it is there already), `conflict` (the same id is there with other content) or
-    /// `quarantined`.
+    /// `recorded`, `duplicate` (it is there already), `conflict` (the same id is there with other content), `quarantined`, or
+    /// `suppressed` (an identifier of it must not be collected; nothing of it is kept).
     #[schema(example = "recorded")]
     result: &'static str,
-    /// Its record, or that of the event that it repeats.
-    position: u64,
+    /// Its record, or that of the event that it repeats; `null` where nothing is recorded.
+    position: Option<u64>,
     /// Why it is in quarantine.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<EventReason>,
@@ -173,15 +173,13 @@ fn binary(headers: &HeaderMap) -> Form {
 /// The record that a receipt names.
 fn position_of(receipt: &Receipt) -> Option<LogPosition> {
     match receipt {
-        Receipt::Event(receipt) => Some(match receipt.outcome {
-            Outcome::Recorded(at) | Outcome::Duplicate(at) | Outcome::Conflict(at) | Outcome::Quarantined(at) => at,
-        }),
+        Receipt::Event(receipt) => receipt.outcome.position(),
         Receipt::Command(answer) => answer.as_ref().ok().map(|answer| answer.position),
     }
 }
 
 fn result(receipt: &Receipt) -> EventResult {
-    let position = position_of(receipt).unwrap_or_default().0;
+    let position = position_of(receipt).map(|position| position.0);
     let (result, reason) = match receipt {
         Receipt::Event(receipt) => {
             let result = match receipt.outcome {
@@ -189,6 +187,7 @@ fn result(receipt: &Receipt) -> EventResult {
                 Outcome::Duplicate(_) => "duplicate",
                 Outcome::Conflict(_) => "conflict",
                 Outcome::Quarantined(_) => "quarantined",
+                Outcome::Suppressed => "suppressed",
             };
             (result, receipt.reason.as_ref())
         }
@@ -204,7 +203,7 @@ fn result(receipt: &Receipt) -> EventResult {
 
 /// Adds what was decided about each event.
 async fn add_decided(api: &Api, results: &mut [EventResult]) -> Result<(), Problem> {
-    let positions: Vec<LogPosition> = results.iter().map(|result| LogPosition(result.position)).collect();
+    let positions: Vec<LogPosition> = results.iter().filter_map(|result| result.position).map(LogPosition).collect();
     let last = positions.iter().copied().max().unwrap_or_default();
     let read = move |parts: &Parts| {
         let events = |position: &LogPosition| {
@@ -214,7 +213,8 @@ async fn add_decided(api: &Api, results: &mut [EventResult]) -> Result<(), Probl
         positions.iter().map(events).collect::<Result<Vec<_>, EngineError>>()
     };
     let decided = api.service.read_records(last, read).await??;
-    for (result, events) in results.iter_mut().zip(decided) {
+    let recorded = results.iter_mut().filter(|result| result.position.is_some());
+    for (result, events) in recorded.zip(decided) {
         result.events = Some(shown_events(&events));
     }
     Ok(())

@@ -45,6 +45,8 @@ mod policies;
 
 mod privacy;
 
+mod suppressions;
+
 mod explain;
 
 mod export;

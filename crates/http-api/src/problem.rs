@@ -492,6 +492,15 @@ impl From<EngineError> for Problem {
         let detail = sentence(&error.to_string());
         match &error {
             EngineError::Refused(refusal) => Self::refused(refusal),
+            EngineError::NothingToSuppress => {
+                let title = "There is nothing to suppress";
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "nothing-to-suppress", title, detail)
+            }
+            EngineError::TooManySuppressed { .. } => {
+                let title = "As many identifiers are suppressed as may be";
+                let detail = sentence(&format!("cannot {error}"));
+                Self::new(StatusCode::CONFLICT, "too-many-suppressed", title, detail)
+            }
             EngineError::KeyReused { .. } => {
                 let title = "The key was used for another request";
                 Self::new(StatusCode::CONFLICT, "key-reused", title, detail)

@@ -31,7 +31,7 @@ use crate::problem::{Problem, ProblemBody};
 use crate::state::Api;
 use crate::{
     acts, changes, checkpoint, duplicates, events, explain, exports, funnel, health, leads, linger, nurture, observe,
-    orphans, policies, privacy, proofs, quarantine, report, scores, segment, sql, visitors,
+    orphans, policies, privacy, proofs, quarantine, report, scores, segment, sql, suppressions, visitors,
 };
 
 #[derive(OpenApi)]
@@ -90,6 +90,7 @@ fn routes_of_api() -> OpenApiRouter<Api> {
         .routes(routes!(acts::discredit))
         .routes(routes!(visitors::show, privacy::erase))
         .routes(routes!(privacy::export))
+        .routes(routes!(suppressions::suppress, suppressions::unsuppress))
         .routes(routes!(visitors::timeline))
         .routes(routes!(nurture::show))
         .routes(routes!(duplicates::list))

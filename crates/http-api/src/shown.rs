@@ -89,6 +89,15 @@ pub enum TimelineInput {
         /// Why.
         reason: String,
     },
+    /// What carries some identifiers is not collected any more, or is again.
+    Suppression {
+        /// Who asked: an account name.
+        operator: String,
+        /// Why.
+        reason: String,
+        /// Whether it is collected again.
+        lifted: bool,
+    },
     /// A quarantined input was taken after all, or set aside.
     Released {
         /// Its record.
@@ -148,6 +157,11 @@ fn input(entry: &TimelineEntry) -> TimelineInput {
         InputFacts::Erasure(erasure) => TimelineInput::Erasure {
             operator: erasure.operator.as_str().to_owned(),
             reason: erasure.reason.as_str().to_owned(),
+        },
+        InputFacts::Suppression(asked) => TimelineInput::Suppression {
+            operator: asked.operator.as_str().to_owned(),
+            reason: asked.reason.as_str().to_owned(),
+            lifted: asked.lifted,
         },
         InputFacts::Released(released) => TimelineInput::Released { quarantined: released.quarantined },
         InputFacts::Rescoring(rescoring) => TimelineInput::Rescoring { policy_version: rescoring.policy_version() },

@@ -25,7 +25,7 @@ pub(crate) use leads::{LeadsArgs, LeadsWanted};
 pub(crate) use orphans::{DuplicatesArgs, OrphanAct, OrphanArgs, OrphansArgs};
 pub(crate) use serving::{FeedCommand, KeysCommand, LogFormat, NatsArgs, ServeArgs};
 pub(crate) use sql::{AnalyticsArgs, FunnelArgs, SqlArgs, SqlFormat};
-pub(crate) use visitor::{VisitorAct, VisitorArgs};
+pub(crate) use visitor::{SuppressArgs, VisitorAct, VisitorArgs};
 
 use crate::generate::GenerateArgs;
 use crate::settings::{GlobalArgs, parse_time};
@@ -85,6 +85,15 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  leadfold visitor V42\n  leadfold visitor V42 merge V77\n  \
         leadfold visitor V77 unmerge --keep-apart")]
     Visitor(VisitorArgs),
+    /// Collect nothing any more that carries one of these identifiers; only keyed hashes of them are kept
+    #[command(
+        after_help = "What was recorded before stays; `leadfold visitor ID erase` forgets it. Nobody need be known \
+        by the identifiers.\n\nExample:\n  leadfold suppress --email ada@example.com --reason 'objects to profiling'"
+    )]
+    Suppress(SuppressArgs),
+    /// Collect again what carries one of these identifiers
+    #[command(after_help = "Example:\n  leadfold unsuppress --email ada@example.com --reason 'consents again'")]
+    Unsuppress(SuppressArgs),
     /// List inputs that could not be taken, and take or discard them
     #[command(after_help = "Examples:\n  leadfold quarantine\n  leadfold quarantine 1042 show\n  \
         leadfold quarantine 1042 retry --with repaired.json\n  leadfold quarantine 1042 discard")]

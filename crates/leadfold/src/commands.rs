@@ -30,6 +30,7 @@ mod rescoring;
 mod rows;
 mod score;
 mod sql;
+mod suppress;
 mod timeline;
 mod verify;
 mod visitor;
@@ -53,6 +54,8 @@ pub(crate) fn run(command: &Command, settings: &Settings, configuration: &Config
         Command::Orphans(args) => orphans::run(args, settings),
         Command::Orphan(args) => orphans::act(args, settings),
         Command::Interaction(args) => orphans::act_on_interaction(args, settings),
+        Command::Suppress(args) => suppress::suppress(args, settings),
+        Command::Unsuppress(args) => suppress::unsuppress(args, settings),
         Command::Duplicates(args) => duplicates::run(args, settings),
         Command::Visitor(args) => visitor::run(args, settings),
         Command::Quarantine(args) => quarantine::run(args, settings),

@@ -1,7 +1,9 @@
 //! From a command document to what the engine carries out.
 
 use compact_str::CompactString;
-use engine::{Answer, Engine, EngineError, Origin, PolicyRequest, QuarantineState, Release, Request, Tenant};
+use engine::{
+    Answer, Engine, EngineError, Origin, PolicyRequest, QuarantineState, Release, Request, SuppressionRequest, Tenant,
+};
 use event_log::LogPosition;
 use feed::{ClockCorrection, Entry, InteractionEntry};
 use lead_domain::{Command, TenantId, Time};
@@ -12,7 +14,7 @@ use proto_events::{Personal, policy_document};
 use thiserror::Error;
 
 use crate::decode::{DecoderSource, NOBODY};
-use crate::meaning::{Meaning, meaning};
+use crate::meaning::{Meaning, Suppression, identifiers, meaning};
 
 /// Why a command was not carried out. It changed nothing.
 #[derive(Debug, Error)]
@@ -67,6 +69,7 @@ impl Asked {
             }
             Ok(Meaning::Policy(document, rescore)) => self.adopt(engine, &document, rescore),
             Ok(Meaning::Retry(position, event)) => self.release(engine, position, Ending::Retry(event), source),
+            Ok(Meaning::Suppression(asked)) => self.suppress(engine, &asked),
             Ok(Meaning::Discard(position)) => self.release(engine, position, Ending::Discard, source),
             Err(error) => Err(error.into()),
         };
@@ -105,6 +108,21 @@ impl Asked {
             key: Some(self.key(engine, self.tenant)),
         };
         Ok(engine.carry_out(request, self.origin())?)
+    }
+
+    fn suppress(&self, engine: &mut Engine, asked: &Suppression) -> Result<Answer, CommandError> {
+        let named = identifiers(engine, self.tenant, &asked.whom);
+        let request = SuppressionRequest {
+            tenant: self.tenant,
+            operator: self.document.operator.as_str().into(),
+            at: Some(self.document.at.unwrap_or(self.received_at)),
+            reason: asked.reason.as_str().into(),
+            lifted: asked.lifted,
+            visitor: asked.whom.visitor_id,
+            identifiers: named.map_err(|faults| CommandError::Malformed { faults })?,
+            key: Some(self.key(engine, self.tenant)),
+        };
+        Ok(engine.carry_out_suppression(request, self.origin())?)
     }
 
     /// A policy may only be adopted for the tenant that it was sent for, or by somebody who may act for all.

@@ -151,7 +151,7 @@ impl Decider {
         }
         let outcomes = self.engine.accept(entries)?;
         let mut reasons = reasons.into_iter().peekable();
-        let mut counts = [0_u64; 4];
+        let mut counts = [0_u64; 5];
         for (place, outcome) in outcomes.into_iter().enumerate() {
             let reason = reasons.next_if(|(of, _)| *of == place).map(|(_, reason)| reason);
             let kind = match outcome {
@@ -159,13 +159,14 @@ impl Decider {
                 Outcome::Duplicate(_) => 1,
                 Outcome::Conflict(_) => 2,
                 Outcome::Quarantined(_) => 3,
+                Outcome::Suppressed => 4,
             };
             if let Some(count) = counts.get_mut(kind) {
                 *count += 1;
             }
             receipts.push(Receipt::Event(EventReceipt { outcome, reason }));
         }
-        let results = ["recorded", "duplicate", "conflict", "quarantined"];
+        let results = ["recorded", "duplicate", "conflict", "quarantined", "suppressed"];
         for (result, count) in results.into_iter().zip(counts).filter(|(_, count)| *count > 0) {
             metrics::counter!("leadfold_engine_inputs_total", "result" => result).increment(count);
         }

@@ -45,7 +45,7 @@ pub use followed::{ListingError, ListingState, take_fresh};
 pub use handle::{Fed, ServiceError, ServiceHandle};
 pub use input::{EventReceipt, Form, RawInput, Reason, Receipt, Watermark};
 pub use log_follower::{FollowedState, LogFollower};
-pub use meaning::{Meaning, meaning};
+pub use meaning::{Meaning, Suppression, identifiers, meaning};
 pub use options::ServiceOptions;
 pub use pace::FeedStanding;
 pub use past::{Base, Build, LISTINGS, Maker, Past, PastError, PastLimits, Pasts, PastsError, Progress, Streams};

@@ -7,9 +7,10 @@ use event_log::LogPosition;
 use lead_domain::command::Adoption;
 use lead_domain::event::AfterUnmerge;
 use lead_domain::interaction::Sale;
-use lead_domain::{Command, LeadId, Name, TenantId};
+use lead_domain::{Command, Identifier, IdentifierKind, LeadId, Name, TenantId};
 use proto_events::Personal;
-use proto_events::command_document::{AdoptInto, Ask, Rescore};
+use proto_events::cloud_event::Fault;
+use proto_events::command_document::{AdoptInto, Ask, Rescore, Whom};
 use proto_events::stored::{Attribute, Value};
 
 /// What an act asks of the engine.
@@ -23,6 +24,43 @@ pub enum Meaning {
     Retry(LogPosition, Option<Vec<u8>>),
     /// To give the quarantined input at that position up.
     Discard(LogPosition),
+    /// To collect nothing of somebody any more, or to collect it again.
+    Suppression(Box<Suppression>),
+}
+
+/// A request about what is not to be collected, before its identifiers are hashed.
+#[derive(Debug)]
+pub struct Suppression {
+    /// Whether it may be collected again.
+    pub lifted: bool,
+    /// Whose.
+    pub whom: Whom,
+    /// Why.
+    pub reason: String,
+}
+
+/// The identifiers that are named, as events with these values carry them; none for blocked ones.
+///
+/// # Errors
+/// Every value that is no address or number where it should be one.
+pub fn identifiers(engine: &Engine, tenant: TenantId, whom: &Whom) -> Result<Vec<Identifier>, Vec<Fault>> {
+    let Some(known) = engine.tenants().iter().find(|known| known.id == tenant) else { return Ok(Vec::new()) };
+    let (rules, hash_key) = (known.rules(), engine.hash_key());
+    let (mut found, mut faults) = (Vec::new(), Vec::new());
+    let named = [
+        (IdentifierKind::CustomerId, "customer_id", &whom.customer_id),
+        (IdentifierKind::Email, "email", &whom.email),
+        (IdentifierKind::Phone, "phone", &whom.phone),
+        (IdentifierKind::VisitorId, "device_id", &whom.device_id),
+    ];
+    for (kind, path, value) in named {
+        let Some(value) = value else { continue };
+        match feed::identifier_key(hash_key, &rules, kind, value) {
+            Ok(key) => found.extend(key.map(|key| Identifier { kind, key })),
+            Err(fault) => faults.push(Fault { path: path.to_owned(), ..fault }),
+        }
+    }
+    if faults.is_empty() { Ok(found) } else { Err(faults) }
 }
 
 /// What `ask` means for a tenant.
@@ -80,6 +118,12 @@ pub fn meaning(engine: &mut Engine, tenant: TenantId, ask: Ask) -> Result<Meanin
         }
         Ask::EraseVisitor { visitor_id: visitor, reason } => {
             (Command::EraseVisitor { visitor, reason: reason.into() }, None)
+        }
+        Ask::Suppress { whom, reason } => {
+            return Ok(Meaning::Suppression(Box::new(Suppression { lifted: false, whom, reason })));
+        }
+        Ask::Unsuppress { whom, reason } => {
+            return Ok(Meaning::Suppression(Box::new(Suppression { lifted: true, whom, reason })));
         }
         Ask::AdoptPolicy { document, rescore } => return Ok(Meaning::Policy(document, rescore)),
         Ask::RetryQuarantined { position, event } => {

@@ -88,6 +88,7 @@ impl Projection for Analytics {
                 | InputFacts::Rescoring(_)
                 | InputFacts::Discredit(_)
                 | InputFacts::Erasure(_)
+                | InputFacts::Suppression(_)
                 | InputFacts::SignedHead(_)
                 | InputFacts::StateRoot(_),
             ) => false,
@@ -106,6 +107,7 @@ impl Projection for Analytics {
                     InputFacts::Command(command) => operator = Some(command.operator.0.as_str()),
                     InputFacts::Discredit(discredit) => operator = Some(discredit.operator.0.as_str()),
                     InputFacts::Erasure(erasure) => operator = Some(erasure.operator.0.as_str()),
+                    InputFacts::Suppression(asked) => operator = Some(asked.operator.0.as_str()),
                     InputFacts::Interaction(_)
                     | InputFacts::Tick
                     | InputFacts::Deadline

@@ -72,6 +72,7 @@ impl Projection for Listing {
                 | InputFacts::Rescoring(_)
                 | InputFacts::Discredit(_)
                 | InputFacts::Erasure(_)
+                | InputFacts::Suppression(_)
                 | InputFacts::SignedHead(_)
                 | InputFacts::StateRoot(_),
             ) => false,

@@ -1,7 +1,9 @@
 //! Which fields each command has.
 
 use super::fields::Fields;
-use super::{AdoptInto, Ask, EventJson, NAME_CHARACTERS_MAX, NOTE_CHARACTERS_MAX, POLICY_CHARACTERS_MAX, Rescore};
+use super::{
+    AdoptInto, Ask, EventJson, NAME_CHARACTERS_MAX, NOTE_CHARACTERS_MAX, POLICY_CHARACTERS_MAX, Rescore, Whom,
+};
 use crate::cloud_event::code;
 
 const LEAD: &str = "a lead id such as V42-1";
@@ -9,7 +11,7 @@ const VISITOR: &str = "a visitor id such as V42";
 const INTERACTION: &str = "an interaction id such as I1042";
 
 /// The words of all commands.
-pub const COMMANDS: [&str; 19] = [
+pub const COMMANDS: [&str; 21] = [
     "open_lead",
     "close_lead",
     "convert_lead",
@@ -26,6 +28,8 @@ pub const COMMANDS: [&str; 19] = [
     "unmerge_visitor",
     "settle_duplicate",
     "erase_visitor",
+    "suppress",
+    "unsuppress",
     "adopt_policy",
     "retry_quarantined",
     "discard_quarantined",
@@ -111,6 +115,10 @@ fn about_others(command: &str, fields: &mut Fields<'_>) -> Option<Ask> {
             visitor_id: fields.required_id("visitor_id", VISITOR),
             reason: fields.required_name("reason", NAME_CHARACTERS_MAX),
         },
+        "suppress" => Ask::Suppress { whom: whom(fields), reason: fields.required_name("reason", NAME_CHARACTERS_MAX) },
+        "unsuppress" => {
+            Ask::Unsuppress { whom: whom(fields), reason: fields.required_name("reason", NAME_CHARACTERS_MAX) }
+        }
         "adopt_policy" => Ask::AdoptPolicy {
             document: fields.required_prose("document", POLICY_CHARACTERS_MAX),
             rescore: rescore(fields),
@@ -133,6 +141,17 @@ fn rescore(fields: &mut Fields<'_>) -> Rescore {
         fields.fault("rescore", code::WRONG_TYPE, message);
         Rescore::None
     })
+}
+
+/// Somebody, by identifiers. Whether any of them is left is for the engine to say.
+fn whom(fields: &mut Fields<'_>) -> Whom {
+    Whom {
+        visitor_id: fields.id("visitor_id", VISITOR),
+        customer_id: fields.name("customer_id"),
+        email: fields.name("email"),
+        phone: fields.name("phone"),
+        device_id: fields.name("device_id"),
+    }
 }
 
 /// A lead or a type, and not both.

@@ -195,9 +195,11 @@ impl Replaying<'_> {
             | InputFacts::Deadline
             | InputFacts::Erasure(_) => Ok(self.decide_or_fold(tenant, record)),
             InputFacts::Rescoring(step) => self.rescore_or_fold(tenant, record, step),
+            // What was not collected is not there; what is was decided about.
             InputFacts::Quarantined(_)
             | InputFacts::Conflict(_)
             | InputFacts::Released(_)
+            | InputFacts::Suppression(_)
             | InputFacts::SignedHead(_) => Ok(None),
         }
     }

@@ -302,6 +302,7 @@ impl Trying {
             | InputFacts::Quarantined(_)
             | InputFacts::Conflict(_)
             | InputFacts::StateRoot(_)
+            | InputFacts::Suppression(_)
             | InputFacts::Released(_)
             | InputFacts::SignedHead(_) => return,
         }

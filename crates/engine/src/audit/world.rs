@@ -84,6 +84,7 @@ impl World {
             | InputFacts::Conflict(_)
             | InputFacts::StateRoot(_)
             | InputFacts::Released(_)
+            | InputFacts::Suppression(_)
             | InputFacts::Rescoring(_)
             | InputFacts::SignedHead(_) => return None,
         };

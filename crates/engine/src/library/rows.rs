@@ -7,6 +7,7 @@
 //! identifiers  kind u8 | keyed hash u128           → visitor u64 that learnt it
 //! orders       keyed hash u128                     → visitor u64 | ordinal u32
 //! facts        "erased/" | position u64            → visitor u64 that the record erased
+//!              "suppressed/" | tenant u32 | kind u8 | keyed hash u128 → position u64 of the record that says so
 //! deadlines    tenant u32 | due u64 (sign flipped) | visitor u64 → (empty)
 //! ```
 
@@ -83,6 +84,30 @@ pub(crate) fn read_erased(key: &[u8], value: &[u8]) -> Result<(LogPosition, Visi
     let position = key.strip_prefix(ERASED).and_then(|position| position.try_into().ok());
     let position = LogPosition(u64::from_be_bytes(position.ok_or(damaged("facts"))?));
     Ok((position, read_visitor("facts", value)?))
+}
+
+/// What rows about suppressed identifiers begin with.
+const SUPPRESSED: &[u8; 11] = b"suppressed/";
+
+pub(crate) fn suppressed_key(tenant: TenantId, kind: u8, hash: u128) -> [u8; 32] {
+    let mut key = [0; 32];
+    let bytes = SUPPRESSED.iter().copied().chain(tenant.0.to_be_bytes()).chain([kind]).chain(hash.to_be_bytes());
+    key.iter_mut().zip(bytes).for_each(|(place, byte)| *place = byte);
+    key
+}
+
+/// Before the first of these rows, and behind the last one.
+pub(crate) fn suppressed_range() -> ([u8; 32], [u8; 32]) {
+    (suppressed_key(TenantId(0), 0, 0), suppressed_key(TenantId(u32::MAX), u8::MAX, u128::MAX))
+}
+
+pub(crate) fn read_suppressed(key: &[u8]) -> Result<(TenantId, u8, u128), EngineError> {
+    let read = |mut bytes: &[u8]| {
+        let tenant = TenantId(u32::from_be_bytes(take::<4>(&mut bytes)?));
+        let [kind] = take::<1>(&mut bytes)?;
+        Some((tenant, kind, u128::from_be_bytes(take::<16>(&mut bytes)?)))
+    };
+    key.strip_prefix(SUPPRESSED).and_then(read).ok_or(damaged("facts"))
 }
 
 pub(crate) fn order_key(order: OrderKey) -> [u8; 16] {

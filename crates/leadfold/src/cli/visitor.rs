@@ -24,6 +24,35 @@ pub(crate) struct VisitorArgs {
     pub(crate) act: Option<VisitorAct>,
 }
 
+/// Somebody by identifiers, who need not be known.
+#[derive(Args)]
+pub(crate) struct SuppressArgs {
+    /// A customer id
+    #[arg(long, value_name = "ID", required_unless_present_any = ["email", "phone", "device_id"])]
+    pub(crate) customer_id: Option<String>,
+    /// An e-mail address
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) email: Option<String>,
+    /// A phone number
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) phone: Option<String>,
+    /// A channel's cookie or device id: what events call visitor_id
+    #[arg(long, value_name = "ID")]
+    pub(crate) device_id: Option<String>,
+    /// Why; stands in the log in clear, so it must not say who it is
+    #[arg(long)]
+    pub(crate) reason: String,
+    #[command(flatten)]
+    pub(crate) act: ActArgs,
+}
+
+/// Tells nobody's identifiers.
+impl std::fmt::Debug for SuppressArgs {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("SuppressArgs").field("reason", &self.reason).finish_non_exhaustive()
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum VisitorAct {
     /// Make one visitor of two; the older one survives
@@ -55,6 +84,24 @@ pub(crate) enum VisitorAct {
     #[command(after_help = "Example:\n  leadfold visitor V42 erase --reason 'asked for it'")]
     Erase {
         /// Why; stands in the log in clear, so it must not say who it was
+        #[arg(long)]
+        reason: String,
+        #[command(flatten)]
+        act: ActArgs,
+    },
+    /// Collect nothing any more that carries one of the visitor's identifiers; what was recorded stays
+    #[command(after_help = "Example:\n  leadfold visitor V42 suppress --reason 'objects to profiling'")]
+    Suppress {
+        /// Why; stands in the log in clear, so it must not say who it is
+        #[arg(long)]
+        reason: String,
+        #[command(flatten)]
+        act: ActArgs,
+    },
+    /// Collect again what carries one of the visitor's identifiers
+    #[command(after_help = "Example:\n  leadfold visitor V42 unsuppress --reason 'consents again'")]
+    Unsuppress {
+        /// Why; stands in the log in clear, so it must not say who it is
         #[arg(long)]
         reason: String,
         #[command(flatten)]

@@ -1,13 +1,14 @@
 //! What all acting commands share: ask, record, tell.
 
 use anyhow::{Context, bail};
-use engine::{Answer, EngineError, Request};
-use lead_domain::{Name, Refusal};
+use engine::{Answer, EngineError, Request, SuppressionRequest};
+use lead_domain::{Name, Refusal, TenantId, Time};
 use listing::LeadRow;
+use proto_events::cloud_event::Fault;
 use proto_events::command_document::{AdoptInto, Ask, CommandDocument};
 use proto_events::lead_event::LeadEvent;
 use serde::{Deserialize, Serialize};
-use service::Meaning;
+use service::{Meaning, Suppression};
 
 use crate::cli::ActArgs;
 use crate::commands::rows::Row;
@@ -80,32 +81,53 @@ fn check(ask: &Ask, args: &ActArgs, settings: &Settings) -> Result<(), UsageErro
         if_version: args.if_version,
         ask: ask.clone(),
     };
-    let Err(faults) = CommandDocument::read(&document.to_json()) else { return Ok(()) };
-    let sentence = |fault: &proto_events::cloud_event::Fault| format!("{}: {}", fault.path, fault.message);
-    Err(UsageError(faults.iter().map(sentence).collect::<Vec<_>>().join(" ")))
+    CommandDocument::read(&document.to_json()).map(|_| ()).map_err(|faults| wrong(&faults))
+}
+
+fn wrong(faults: &[Fault]) -> UsageError {
+    let sentence = |fault: &Fault| format!("{}: {}", fault.path, fault.message);
+    UsageError(faults.iter().map(sentence).collect::<Vec<_>>().join(" "))
 }
 
 fn carry_out(mut folder: Folder, ask: Ask, args: &ActArgs) -> anyhow::Result<()> {
     let (tenant, name) = (folder.tenant()?, ask.name());
     let erases = matches!(ask, Ask::EraseVisitor { .. });
-    let Meaning::Command(command, personal) = service::meaning(&mut folder.engine, tenant, ask)? else {
-        bail!("cannot record {name}: it has a way of its own");
+    let operator = folder.settings.operator.as_str().into();
+    let answer = match service::meaning(&mut folder.engine, tenant, ask)? {
+        Meaning::Command(command, personal) => folder.engine.execute(Request {
+            tenant,
+            operator,
+            at: args.at,
+            command,
+            expected_version: args.if_version,
+            personal: personal.map(|personal| *personal),
+            key: None,
+        })?,
+        Meaning::Suppression(asked) => suppress(&mut folder, tenant, &asked, args.at)?,
+        Meaning::Policy(..) | Meaning::Retry(..) | Meaning::Discard(_) => {
+            bail!("cannot record {name}: it has a way of its own")
+        }
     };
-    let request = Request {
-        tenant,
-        operator: folder.settings.operator.as_str().into(),
-        at: args.at,
-        command,
-        expected_version: args.if_version,
-        personal: personal.map(|personal| *personal),
-        key: None,
-    };
-    let answer = folder.engine.execute(request)?;
     if erases {
         folder.clean().context("the person is erased from the log, but not yet from what was built with it")?;
     }
     tell(answered(&folder, &answer)?, &folder.settings)?;
     folder.close()
+}
+
+fn suppress(folder: &mut Folder, tenant: TenantId, asked: &Suppression, at: Option<Time>) -> anyhow::Result<Answer> {
+    let named = service::identifiers(&folder.engine, tenant, &asked.whom);
+    let request = SuppressionRequest {
+        tenant,
+        operator: folder.settings.operator.as_str().into(),
+        at,
+        reason: asked.reason.as_str().into(),
+        lifted: asked.lifted,
+        visitor: asked.whom.visitor_id,
+        identifiers: named.map_err(|faults| wrong(&faults))?,
+        key: None,
+    };
+    Ok(folder.engine.suppress(request)?)
 }
 
 /// The shape of an answer.

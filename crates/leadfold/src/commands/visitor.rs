@@ -3,7 +3,7 @@
 use engine::EngineError;
 use lead_domain::VisitorId;
 use listing::VisitorRow;
-use proto_events::command_document::Ask;
+use proto_events::command_document::{Ask, Whom};
 
 use crate::cli::{VisitorAct, VisitorArgs};
 use crate::commands::rows::Row;
@@ -34,6 +34,14 @@ pub(crate) fn run(args: &VisitorArgs, settings: &Settings) -> anyhow::Result<()>
         }
         Some(VisitorAct::Settle { other, act }) => (Ask::SettleDuplicate { visitor_id, other_visitor_id: *other }, act),
         Some(VisitorAct::Erase { reason, act }) => (Ask::EraseVisitor { visitor_id, reason: reason.clone() }, act),
+        Some(VisitorAct::Suppress { reason, act }) => {
+            let whom = Whom { visitor_id: Some(visitor_id), ..Whom::default() };
+            (Ask::Suppress { whom, reason: reason.clone() }, act)
+        }
+        Some(VisitorAct::Unsuppress { reason, act }) => {
+            let whom = Whom { visitor_id: Some(visitor_id), ..Whom::default() };
+            (Ask::Unsuppress { whom, reason: reason.clone() }, act)
+        }
         Some(VisitorAct::Export { out }) => {
             export::write(&mut source, visitor_id, out.as_deref())?;
             return source.close();

@@ -49,6 +49,10 @@ impl Route {
             Ask::EraseVisitor { visitor_id, .. } => {
                 Self { method: Method::DELETE, path: format!("/v1/visitors/{visitor_id}"), in_path: Some("visitor_id") }
             }
+            Ask::Suppress { .. } => Self { method: Method::POST, path: "/v1/suppressions".to_owned(), in_path: None },
+            Ask::Unsuppress { .. } => {
+                Self { method: Method::DELETE, path: "/v1/suppressions".to_owned(), in_path: None }
+            }
             Ask::AdoptPolicy { .. } => {
                 Self { method: Method::PUT, path: "/v1/policy".to_owned(), in_path: Some("document") }
             }

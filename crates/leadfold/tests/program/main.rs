@@ -9,3 +9,4 @@ mod ecom;
 mod erasure;
 mod remote;
 mod support;
+mod suppression;

@@ -20,4 +20,5 @@ mod reports;
 mod sdk;
 mod stream;
 mod support;
+mod suppression;
 mod tls;

@@ -79,6 +79,7 @@ fn send_lines(server: &Server, lines: Vec<u8>, summary: &mut Summary) -> anyhow:
             }
             "duplicate" => summary.duplicates += 1,
             "conflict" => summary.conflicting += 1,
+            "suppressed" => summary.suppressed += 1,
             _ => summary.quarantined += 1,
         }
     }

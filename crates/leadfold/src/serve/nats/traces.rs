@@ -1,6 +1,5 @@
 //! The traces that messages of the feed belong to, told in log lines.
 
-use engine::Outcome;
 use event_log::LogPosition;
 use jetstream::Message;
 use service::Receipt;
@@ -49,9 +48,7 @@ fn span(message: &Message) -> Option<Span> {
 
 fn position(receipt: &Receipt) -> Option<LogPosition> {
     match receipt {
-        Receipt::Event(receipt) => Some(match receipt.outcome {
-            Outcome::Recorded(at) | Outcome::Duplicate(at) | Outcome::Conflict(at) | Outcome::Quarantined(at) => at,
-        }),
+        Receipt::Event(receipt) => receipt.outcome.position(),
         Receipt::Command(answer) => answer.as_ref().ok().map(|answer| answer.position),
     }
 }

@@ -28,6 +28,7 @@ pub(crate) enum Kind {
     Two,
     Merged,
     Erasing,
+    Suppressing,
     Suspects,
     Quarantined,
     Repaired,
@@ -93,6 +94,10 @@ impl Things {
                 json(one, json!({ "other_visitor_id": other }))
             }
             Kind::Erasing => json(self.recorded().visitor, json!({ "reason": "asked for it" })),
+            Kind::Suppressing => {
+                let visitor = self.recorded().visitor;
+                json(String::new(), json!({ "visitor_id": visitor, "reason": "objects to it" }))
+            }
             Kind::Merged => {
                 let Thing { id, body } = self.make(Kind::Two);
                 let body: Value = serde_json::from_str(&body.expect("a body").1).expect("JSON");

@@ -1,0 +1,183 @@
+//! Suppression: what carries certain identifiers is not collected. Known by keyed hashes only, so it works for people who
+//! were erased, and for those who never came.
+//!
+//! ```text
+//! facts  "suppressed/" | tenant u32 | identifier as in `identifiers` → position u64
+//! ```
+
+use std::collections::BTreeSet;
+
+use event_log::{LogPosition, Table};
+use feed::InteractionEntry;
+use lead_domain::{Identifier, IdentifierKey, IdentifierKind, Name, Refusal, TenantId, Time, VisitorId};
+use proto_events::stored::{InputFacts, RequestKey, Suppression};
+
+use crate::batch::Pending;
+use crate::engine::Engine;
+use crate::error::EngineError;
+use crate::library::rows::suppressed_key;
+use crate::operator::{Answer, Origin};
+
+/// Identifiers that may be suppressed at the same time, of all tenants: they stand in memory, about 60 bytes each.
+pub const SUPPRESSED_MAX: usize = 1_000_000;
+
+/// An operator's request that something is not collected, or is again.
+#[derive(Clone, Debug)]
+pub struct SuppressionRequest {
+    /// Whose data it concerns.
+    pub tenant: TenantId,
+    /// Who asks: an account name.
+    pub operator: Name,
+    /// When it counts as given; now where absent.
+    pub at: Option<Time>,
+    /// Why.
+    pub reason: Name,
+    /// Whether it may be collected again.
+    pub lifted: bool,
+    /// A visitor, for all identifiers that it has.
+    pub visitor: Option<VisitorId>,
+    /// Identifiers that were named themselves.
+    pub identifiers: Vec<Identifier>,
+    /// The key that it was sent under.
+    pub key: Option<RequestKey>,
+}
+
+/// The identifiers that are suppressed.
+#[derive(Debug, Default)]
+pub(crate) struct Suppressed(BTreeSet<(TenantId, u8, u128)>);
+
+impl Suppressed {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn holds(&self, tenant: TenantId, identifier: Identifier) -> bool {
+        self.0.contains(&(tenant, kind_number(identifier.kind), identifier.key.0))
+    }
+
+    /// Takes a request into account.
+    pub(crate) fn fold(&mut self, tenant: TenantId, asked: &Suppression) {
+        for (kind, hash) in &asked.identifiers {
+            let place = (tenant, *kind, *hash);
+            if asked.lifted {
+                self.0.remove(&place);
+            } else {
+                self.0.insert(place);
+            }
+        }
+    }
+
+    /// Takes a row of the table.
+    pub(crate) fn load(&mut self, (tenant, kind, hash): (TenantId, u8, u128)) {
+        self.0.insert((tenant, kind, hash));
+    }
+}
+
+const fn kind_number(kind: IdentifierKind) -> u8 {
+    match kind {
+        IdentifierKind::CustomerId => 1,
+        IdentifierKind::Email => 2,
+        IdentifierKind::Phone => 3,
+        IdentifierKind::VisitorId => 4,
+    }
+}
+
+impl Engine {
+    /// Carries out a request about what is not to be collected. Durable on return.
+    ///
+    /// # Errors
+    /// [`EngineError::Refused`] for a visitor who isn't there or was erased; [`EngineError::NothingToSuppress`] where no
+    /// identifier is left; [`EngineError::TooManySuppressed`]; anything else when the storage fails.
+    pub fn suppress(&mut self, request: SuppressionRequest) -> Result<Answer, EngineError> {
+        let answer = self.carry_out_suppression(request, Origin::default())?;
+        self.flush()?;
+        Ok(answer)
+    }
+
+    /// The same as a feed asked for it. Decided on return; goes to the log with [`Engine::commit`].
+    ///
+    /// # Errors
+    /// As [`Engine::suppress`], and [`EngineError::KeyReused`].
+    pub fn carry_out_suppression(
+        &mut self,
+        request: SuppressionRequest,
+        origin: Origin,
+    ) -> Result<Answer, EngineError> {
+        if let Some(answer) = self.carried_out_before(request.key)? {
+            return Ok(answer);
+        }
+        let identifiers = self.suppressible(&request)?;
+        let asked = Suppression {
+            operator: request.operator.into(),
+            reason: request.reason.into(),
+            lifted: request.lifted,
+            identifiers: identifiers.iter().map(|it| (kind_number(it.kind), it.key.0)).collect(),
+            request: request.key,
+        };
+        let position = self.next_position();
+        let now = self.options.clock.now();
+        let at = request.at.unwrap_or(now);
+        let tenant = request.tenant;
+        self.note_suppression(tenant, position, &asked);
+        let key = request.key;
+        let mut record = Pending::bare(&InputFacts::Suppression(asked), tenant, at, origin.received_at.unwrap_or(now));
+        record.feed_sequence = origin.feed_sequence;
+        self.push(position, record);
+        self.remember_request(key, position);
+        Ok(Answer { position, visitor: VisitorId(0), at, events: Vec::new(), leads: Vec::new(), repeated: false })
+    }
+
+    /// Everything that a request names, each once and in order.
+    fn suppressible(&mut self, request: &SuppressionRequest) -> Result<Vec<Identifier>, EngineError> {
+        let mut identifiers = request.identifiers.clone();
+        if let Some(visitor) = request.visitor {
+            let unknown = Refusal::UnknownVisitor { visitor };
+            let book = self.book(request.tenant, visitor).map_err(|_| EngineError::Refused(unknown))?;
+            if book.erased {
+                return Err(EngineError::Refused(Refusal::VisitorErased { visitor: book.visitor }));
+            }
+            identifiers.extend(book.identifiers.iter().map(|held| held.identifier));
+        }
+        identifiers.sort_unstable_by_key(|it| (kind_number(it.kind), it.key.0));
+        identifiers.dedup();
+        if identifiers.is_empty() {
+            return Err(EngineError::NothingToSuppress);
+        }
+        if !request.lifted && self.suppressed.0.len() + identifiers.len() > SUPPRESSED_MAX {
+            return Err(EngineError::TooManySuppressed { most: SUPPRESSED_MAX });
+        }
+        Ok(identifiers)
+    }
+
+    /// Takes a request into account that stands at `position`.
+    pub(crate) fn note_suppression(&mut self, tenant: TenantId, position: LogPosition, asked: &Suppression) {
+        self.suppressed.fold(tenant, asked);
+        for (kind, hash) in &asked.identifiers {
+            let value = (!asked.lifted).then(|| position.0.to_be_bytes().to_vec());
+            self.library.put_row(Table::Facts, suppressed_key(tenant, *kind, *hash).to_vec(), value);
+        }
+    }
+
+    /// Whether an interaction carries an identifier that is suppressed.
+    pub(crate) fn is_suppressed(&self, entry: &InteractionEntry) -> bool {
+        if self.suppressed.is_empty() {
+            return false;
+        }
+        let facts = &entry.facts;
+        let carried = [
+            (IdentifierKind::CustomerId, facts.customer_id),
+            (IdentifierKind::Email, facts.email),
+            (IdentifierKind::Phone, facts.phone),
+            (IdentifierKind::VisitorId, facts.visitor_id),
+        ];
+        carried.into_iter().any(|(kind, hash)| {
+            hash.is_some_and(|hash| self.suppressed.holds(entry.tenant, Identifier { kind, key: IdentifierKey(hash) }))
+        })
+    }
+
+    /// Whether an identifier is suppressed.
+    #[must_use]
+    pub fn suppresses(&self, tenant: TenantId, identifier: Identifier) -> bool {
+        self.suppressed.holds(tenant, identifier)
+    }
+}
