@@ -26,6 +26,9 @@ pub const BLOCKED_IDENTIFIERS_MAX: usize = 10_000;
 /// How far ticks trail the clock where the document doesn't say.
 pub const LATENESS_DEFAULT: Period = Period::from_seconds(60);
 
+/// The shortest retention: whoever is quiet overnight has not left.
+pub const ERASE_AFTER_MIN: Period = Period::from_days(1);
+
 /// A policy document without faults.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyDocument {
@@ -37,6 +40,8 @@ pub struct PolicyDocument {
     pub phone_region: String,
     /// Identifiers that never match anybody.
     pub blocked_identifiers: Vec<String>,
+    /// After how long without an interaction a visitor without an open lead is erased; never where absent.
+    pub erase_after: Option<Period>,
 }
 
 /// Reads a document. `previous` is the tenant's policy in force, whose lead types must stay.
@@ -107,7 +112,18 @@ fn read_document(root: &mut Section<'_>) -> PolicyDocument {
             region.parse::<phonenumber::country::Id>().is_ok()
         }),
         blocked_identifiers: blocked_identifiers(root),
+        erase_after: root.section("retention", erase_after).flatten(),
     }
+}
+
+/// A table that is there must say how long.
+fn erase_after(section: &mut Section<'_>) -> Option<Period> {
+    let found = section.required_period("erase_after")?;
+    if found < ERASE_AFTER_MIN {
+        section.fault("erase_after", "out_of_range", "must be at least \"1d\"");
+        return None;
+    }
+    Some(found)
 }
 
 fn currency(root: &mut Section<'_>) -> Currency {

@@ -48,7 +48,7 @@ impl Engine {
         Ok(())
     }
 
-    fn destroy_keys(&self, position: LogPosition) -> Result<(), EngineError> {
+    pub(crate) fn destroy_keys(&self, position: LogPosition) -> Result<(), EngineError> {
         let Some((_, facts)) = facts_at(&*self.parts.log, position)? else { return Ok(()) };
         let mut keys = Vec::new();
         if let InputFacts::Erasure(erasure) = &facts.input {
@@ -90,9 +90,27 @@ impl Parts {
     /// When the log or the keys fail.
     pub fn untaken_of(&self, tenant: TenantId, timeline: &[TimelineEntry]) -> Result<Vec<TimelineEntry>, EngineError> {
         let (traces, mut found, mut failed) = (Traces::of(timeline), Vec::new(), None);
-        self.log.read(LogPosition(1), &mut |record| match self.traced(tenant, &record, &traces) {
+        self.log.read(LogPosition(1), &mut |record| match self.untaken(tenant, &record) {
             Ok(entry) => {
-                found.extend(entry);
+                found.extend(entry.filter(|entry| traces.are_of(entry)));
+                ControlFlow::Continue(())
+            }
+            Err(error) => {
+                failed = Some(error);
+                ControlFlow::Break(())
+            }
+        })?;
+        failed.map_or(Ok(found), Err)
+    }
+
+    /// The keys of inputs that were not taken and hold an identifier of these people, of each of them. The log is read once.
+    pub(crate) fn untaken_keys_of(&self, tenant: TenantId, people: &[&Traces]) -> Result<Vec<Vec<u64>>, EngineError> {
+        let (mut found, mut failed) = (vec![Vec::new(); people.len()], None);
+        self.log.read(LogPosition(1), &mut |record| match self.untaken(tenant, &record) {
+            Ok(None) => ControlFlow::Continue(()),
+            Ok(Some(entry)) => {
+                let theirs = found.iter_mut().zip(people).filter(|(_, traces)| traces.are_of(&entry));
+                theirs.for_each(|(keys, _)| keys.push(entry.header.key));
                 ControlFlow::Continue(())
             }
             Err(error) => {
@@ -121,12 +139,8 @@ impl Parts {
         Ok(found)
     }
 
-    fn traced(
-        &self,
-        tenant: TenantId,
-        record: &Record<'_>,
-        traces: &Traces,
-    ) -> Result<Option<TimelineEntry>, EngineError> {
+    /// An input that was not taken, opened; `None` for any other record.
+    fn untaken(&self, tenant: TenantId, record: &Record<'_>) -> Result<Option<TimelineEntry>, EngineError> {
         let header = &record.header;
         let is_untaken = matches!(header.kind.0, kind::QUARANTINED | kind::CONFLICT);
         // What arrived for no tenant is nobody's.
@@ -137,14 +151,12 @@ impl Parts {
         let position = header.position;
         let facts = stored::decode_facts(header.codec, record.facts);
         let facts = facts.map_err(|source| EngineError::Record { position, source })?;
-        let conflicts = matches!(&facts.input, InputFacts::Conflict(it) if traces.positions.contains(&it.original));
-        let is_theirs = conflicts || traces.are_in(&personal);
-        Ok(is_theirs.then_some(TimelineEntry { header: record.header, facts, personal: Some(personal) }))
+        Ok(Some(TimelineEntry { header: record.header, facts, personal: Some(personal) }))
     }
 }
 
 /// What a person is found by in inputs that belong to nobody.
-struct Traces {
+pub(crate) struct Traces {
     positions: BTreeSet<u64>,
     /// Lower case.
     texts: BTreeSet<String>,
@@ -158,12 +170,18 @@ fn identifiers(personal: &Personal) -> impl Iterator<Item = &str> {
 }
 
 impl Traces {
-    fn of(entries: &[TimelineEntry]) -> Self {
+    pub(crate) fn of(entries: &[TimelineEntry]) -> Self {
         let personal = entries.iter().filter_map(|entry| entry.personal.as_ref());
         Self {
             positions: entries.iter().map(|entry| entry.header.position.0).collect(),
             texts: personal.flat_map(identifiers).map(str::to_lowercase).collect(),
         }
+    }
+
+    /// Whether an input that was not taken is one of theirs, or holds an identifier of them.
+    fn are_of(&self, entry: &TimelineEntry) -> bool {
+        let conflicts = matches!(&entry.facts.input, InputFacts::Conflict(it) if self.positions.contains(&it.original));
+        conflicts || entry.personal.as_ref().is_some_and(|personal| self.are_in(personal))
     }
 
     fn are_in(&self, personal: &Personal) -> bool {

@@ -33,6 +33,7 @@ mod past;
 mod policies;
 mod quarantine;
 mod rescoring;
+mod retention;
 mod retracing;
 mod score;
 mod suppression;

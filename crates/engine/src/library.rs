@@ -2,11 +2,11 @@
 
 pub(crate) mod rows;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use event_log::{LogPosition, Message, Table, Tables, WriteBack};
-use lead_domain::{Event, Identifier, OrderKey, Shelf, TenantId, Time, VisitorId};
+use lead_domain::{Event, Identifier, OrderKey, Period, Shelf, TenantId, Time, VisitorId};
 use rustc_hash::FxHashMap;
 use smallvec::{SmallVec, smallvec};
 
@@ -14,8 +14,9 @@ use crate::deadlines::Deadlines;
 use crate::error::EngineError;
 use crate::roots::{BookHash, StateRoot};
 use rows::{
-    Mark, erased_key, identifier_key, lead_value, order_key, read_book, read_erased, read_lead, read_suppressed,
-    read_visitor, suppressed_range, visitor_key, write_book,
+    Mark, erased_key, identifier_key, lead_value, order_key, read_book, read_erased, read_lead, read_seen,
+    read_seen_armed, read_suppressed, read_visitor, seen_armed_key, seen_key, suppressed_range, visitor_key,
+    write_book,
 };
 
 /// A mark in memory, with what is still to be done about its book.
@@ -43,6 +44,8 @@ pub(crate) struct Library {
     rows: BTreeMap<(Table, Vec<u8>), Option<Vec<u8>>>,
     /// Identifiers learnt, moved or forgotten since the last write-back.
     identifiers: FxHashMap<Identifier, Option<VisitorId>>,
+    /// Tenants all of whose visitors have a row that says when they were heard of.
+    seen: BTreeSet<TenantId>,
     scratch: Vec<u8>,
 }
 
@@ -61,6 +64,7 @@ impl Library {
             messages: FxHashMap::default(),
             rows: BTreeMap::new(),
             identifiers: FxHashMap::default(),
+            seen: BTreeSet::new(),
             scratch: Vec::new(),
         }
     }
@@ -240,6 +244,69 @@ impl Library {
         rows.iter().map(|(key, _)| read_suppressed(key)).collect()
     }
 
+    /// Whether every visitor of the tenant has a row that says when it was heard of.
+    pub(crate) fn knows_seen(&self, tenant: TenantId) -> bool {
+        self.seen.contains(&tenant)
+    }
+
+    /// From now on every visitor of the tenant has one.
+    pub(crate) fn know_seen(&mut self, tenant: TenantId) {
+        self.seen.insert(tenant);
+        self.put_row(Table::Facts, seen_armed_key(tenant).to_vec(), Some(Vec::new()));
+    }
+
+    /// Reads which tenants' visitors have such rows.
+    pub(crate) fn load_seen(&mut self) -> Result<(), EngineError> {
+        if self.tables.position() > LogPosition::START {
+            let (from, until) = (seen_armed_key(TenantId(0)), seen_armed_key(TenantId(u32::MAX)));
+            let rows = self.tables.scan(Table::Facts, &from, &until, usize::MAX)?;
+            self.seen = rows.iter().map(|(key, _)| read_seen_armed(key)).collect::<Result<_, _>>()?;
+        }
+        Ok(())
+    }
+
+    /// Notes that a visitor was heard of.
+    pub(crate) fn put_seen(&mut self, tenant: TenantId, seen: Time, visitor: VisitorId) {
+        self.put_row(Table::Facts, seen_key(tenant, seen, visitor).to_vec(), Some(Vec::new()));
+    }
+
+    /// Notes when a visitor was heard of, by its book. Without a lead nobody knows, so its records will be looked at.
+    pub(crate) fn see(&mut self, tenant: TenantId, visitor: VisitorId) {
+        let book = self.shelf.book(visitor);
+        let book = book.filter(|book| book.visitor == visitor && book.tenant == tenant && !book.erased);
+        if let Some(seen) = book.map(|book| book.last_activity().unwrap_or(Time::MIN)) {
+            self.put_seen(tenant, seen, visitor);
+        }
+    }
+
+    /// The first visitors of a tenant who were perhaps heard of last at `until` or before, and when.
+    pub(crate) fn seen_until(
+        &self,
+        tenant: TenantId,
+        until: Time,
+        limit: usize,
+    ) -> Result<Vec<(Time, VisitorId)>, EngineError> {
+        let from = seen_key(tenant, Time::MIN, VisitorId(0));
+        let end = seen_key(tenant, until.after(Period::from_millis(1)), VisitorId(0));
+        let changed = self.rows.range((Table::Facts, from.to_vec())..(Table::Facts, end.to_vec()));
+        let changed: BTreeMap<&[u8], bool> =
+            changed.map(|((_, key), value)| (key.as_slice(), value.is_some())).collect();
+        let mut rows = BTreeSet::new();
+        if self.tables.position() > LogPosition::START {
+            let most = limit.saturating_add(changed.len());
+            let stored = self.tables.scan(Table::Facts, &from, &end, most)?;
+            rows.extend(stored.into_iter().map(|(key, _)| key));
+        }
+        for (key, is_there) in changed {
+            if is_there {
+                rows.insert(key.to_vec());
+            } else {
+                rows.remove(key);
+            }
+        }
+        rows.iter().take(limit).map(|key| read_seen(key)).collect()
+    }
+
     /// Notes what the record at `position` did to books that stand on the shelf, and returns the position of the
     /// visitor's record before it.
     pub(crate) fn note(
@@ -255,12 +322,23 @@ impl Library {
                 self.put_row(Table::Facts, erased_key(position).to_vec(), Some(visitor_key(*visitor).to_vec()));
             }
         }
+        if self.seen.contains(&tenant) {
+            self.see_newcomers(tenant, events);
+        }
         for identifier in self.shelf.take_forgotten() {
             self.identifiers.insert(identifier, None);
         }
         let previous = self.changed(visitor).map(|marked| std::mem::replace(&mut marked.mark.head, position));
         self.arm(tenant, visitor);
         previous.unwrap_or_default()
+    }
+
+    fn see_newcomers(&mut self, tenant: TenantId, events: &[Event]) {
+        for event in events {
+            if let Event::VisitorCreated { visitor } | Event::VisitorsUnmerged { restored: visitor, .. } = event {
+                self.see(tenant, *visitor);
+            }
+        }
     }
 
     fn note_event(&mut self, tenant: TenantId, event: &Event) {

@@ -79,6 +79,18 @@ impl Engine {
         }
         self.load_for_command(&request.command)?;
         let untaken = self.untaken_keys(&request)?;
+        let answer = self.decide_request(&request, origin, untaken)?;
+        self.destroy_keys_of(&request.command, answer.position)?;
+        Ok(answer)
+    }
+
+    /// Decides about a request that is new, and whose books are there. What its record destroys is still there.
+    pub(crate) fn decide_request(
+        &mut self,
+        request: &Request,
+        origin: Origin,
+        untaken: Vec<u64>,
+    ) -> Result<Answer, EngineError> {
         let position = self.next_position();
         let at = request.at.unwrap_or_else(|| self.command_time(request.tenant));
         let first = self.batch.events.len();
@@ -93,12 +105,11 @@ impl Engine {
         self.counts.add_events(&stated);
         let previous = self.library.note(request.tenant, visitor, position, &stated);
         let received_at = origin.received_at.unwrap_or(self.options.clock.now());
-        let mut record = pending(&request, untaken, (at, received_at), events);
+        let mut record = pending(request, untaken, (at, received_at), events);
         record.feed_sequence = origin.feed_sequence;
         record.previous = previous;
-        self.push(position, record.of(visitor, &request));
+        self.push(position, record.of(visitor, request));
         self.remember_request(request.key, position);
-        self.destroy_keys_of(&request.command, position)?;
         let leads = self.leads_of(&stated);
         Ok(Answer { position, visitor, at, events: stated, leads, repeated: false })
     }

@@ -107,6 +107,7 @@ impl Engine {
             rescoring: BTreeMap::new(),
             suppressed: Suppressed::default(),
         };
+        engine.library.load_seen()?;
         for row in engine.library.suppressed()? {
             engine.suppressed.load(row);
         }

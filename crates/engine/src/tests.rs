@@ -6,6 +6,7 @@ mod once;
 mod ordering;
 mod requests;
 mod rescoring;
+mod retention;
 mod suppression;
 mod tampering;
 

@@ -14,7 +14,8 @@ const BATCH_RECORDS: usize = 4_096;
 
 impl Engine {
     /// Advances a tenant's clock to `at` and closes every lead whose deadline it reaches, each at its deadline. A clock
-    /// never goes back: an earlier `at` only fires what is due at the clock as it stands.
+    /// never goes back: an earlier `at` only fires what is due at the clock as it stands. Erases some of those whom the
+    /// policy's retention says to; more of them with the next tick, or [`Engine::finish_retention`].
     ///
     /// Everything is decided on return and durable after [`Engine::flush`].
     ///
@@ -28,17 +29,18 @@ impl Engine {
             self.push(position, Pending::bare(&InputFacts::Tick, tenant, at, now));
             self.set_clock(tenant, at);
         }
-        self.fire(tenant, at.max(clock))
+        self.fire(tenant, at.max(clock))?;
+        self.retain(tenant, at.max(clock))
     }
 
-    /// Whether a tick at `at` could close a lead of the tenant: whether it is worth a record.
+    /// Whether a tick at `at` could close a lead of the tenant, or erase somebody: whether it is worth a record.
     ///
     /// # Errors
     /// When the storage fails.
     pub fn is_due(&self, tenant: TenantId, at: Time) -> Result<bool, EngineError> {
         let (rows, next) =
             self.library.deadlines.due(self.library.tables().as_ref(), tenant, (Time::MIN, VisitorId(0)), at)?;
-        Ok(!rows.is_empty() || next.is_some())
+        Ok(!rows.is_empty() || next.is_some() || self.is_retention_due(tenant, at)?)
     }
 
     /// Fires every row that is due at `until`, in order of the real deadlines.

@@ -2,6 +2,7 @@
 
 mod signed;
 
+use std::collections::BTreeSet;
 use std::collections::hash_map::Entry;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -14,7 +15,7 @@ use rustc_hash::FxHashMap;
 
 use crate::engine::Engine;
 use crate::error::EngineError;
-use crate::library::rows::{DEADLINE_KEY_BYTES, read_book, read_deadline};
+use crate::library::rows::{DEADLINE_KEY_BYTES, is_about_seen, read_book, read_deadline, read_seen, read_seen_armed};
 use crate::options::Parts;
 
 /// Findings beyond this many are counted, not kept: a folder with so many is damaged as a whole.
@@ -225,8 +226,11 @@ fn compare_tables(folded: &dyn Tables, stored: &dyn Tables, found: &mut Verifica
     for table in Table::ALL {
         match table {
             Table::Deadlines => check_deadlines(stored, found)?,
+            Table::Facts => {
+                compare_table(folded, stored, table, found)?;
+                check_seen(stored, found)?;
+            }
             Table::Books
-            | Table::Facts
             | Table::Redirects
             | Table::Identifiers
             | Table::Orders
@@ -260,6 +264,8 @@ fn compare_table(
                 found.find(row_place(table, &key), "the row is missing".to_owned(), REPAIR);
                 expected.advance();
             }
+            // Only ticks make these, so they are compared with the books.
+            (_, Some((key, _))) if table == Table::Facts && is_about_seen(&key) => actual.advance(),
             (_, Some((key, _))) => {
                 found.find(row_place(table, &key), "the log knows no such row".to_owned(), REPAIR);
                 actual.advance();
@@ -295,6 +301,35 @@ fn differs(table: Table, stored: &dyn Tables, expected: &[u8], actual: &[u8]) ->
     let key = crate::library::rows::deadline_key(other.tenant, armed, other.visitor);
     let present = stored.get(Table::Deadlines, &key)?.is_some();
     Ok((!present).then(|| "the armed tick is missing".to_owned()))
+}
+
+/// Every visitor of a tenant with retention has a row that says when it was heard of, and nobody else has one.
+fn check_seen(stored: &dyn Tables, found: &mut Verification) -> Result<(), EngineError> {
+    let (mut armed, mut seen) = (BTreeSet::new(), BTreeSet::new());
+    let mut rows = Rows::new(stored, Table::Facts);
+    while let Some((key, value)) = rows.peek()? {
+        if is_about_seen(&key) {
+            match (read_seen_armed(&key), read_seen(&key)) {
+                (Ok(tenant), _) if value.is_empty() => drop(armed.insert(tenant)),
+                (_, Ok((_, visitor))) if value.is_empty() => drop(seen.insert(visitor)),
+                (_, _) => found.find(row_place(Table::Facts, &key), "the row can't be read".to_owned(), REPAIR),
+            }
+        }
+        rows.advance();
+    }
+    let mut rows = Rows::new(stored, Table::Books);
+    while let Some((key, value)) = rows.peek()? {
+        if let Ok((book, _)) = read_book(&value)
+            && armed.contains(&book.tenant)
+            && !book.erased
+            && !seen.contains(&book.visitor)
+        {
+            let fault = "no row says when the visitor was heard of";
+            found.find(row_place(Table::Books, &key), fault.to_owned(), REPAIR);
+        }
+        rows.advance();
+    }
+    Ok(())
 }
 
 /// Every armed tick is the one that its book names.

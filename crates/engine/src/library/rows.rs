@@ -8,6 +8,8 @@
 //! orders       keyed hash u128                     → visitor u64 | ordinal u32
 //! facts        "erased/" | position u64            → visitor u64 that the record erased
 //!              "suppressed/" | tenant u32 | kind u8 | keyed hash u128 → position u64 of the record that says so
+//!              "seen/" | tenant u32 | seen u64 (sign flipped) | visitor u64 → (empty)
+//!              "seen-armed/" | tenant u32          → (empty)
 //! deadlines    tenant u32 | due u64 (sign flipped) | visitor u64 → (empty)
 //! ```
 
@@ -108,6 +110,40 @@ pub(crate) fn read_suppressed(key: &[u8]) -> Result<(TenantId, u8, u128), Engine
         Some((tenant, kind, u128::from_be_bytes(take::<16>(&mut bytes)?)))
     };
     key.strip_prefix(SUPPRESSED).and_then(read).ok_or(damaged("facts"))
+}
+
+/// What rows about who was heard of when begin with.
+const SEEN: &[u8; 5] = b"seen/";
+/// What rows about tenants all of whose visitors have one begin with.
+const SEEN_ARMED: &[u8; 11] = b"seen-armed/";
+
+/// Whether a row of the facts says when a visitor was heard of, or for which tenants there are such rows.
+pub(crate) fn is_about_seen(key: &[u8]) -> bool {
+    key.starts_with(SEEN) || key.starts_with(SEEN_ARMED)
+}
+
+pub(crate) fn seen_key(tenant: TenantId, seen: Time, visitor: VisitorId) -> [u8; 25] {
+    let mut key = [0; 25];
+    let bytes = SEEN.iter().copied().chain(deadline_key(tenant, seen, visitor));
+    key.iter_mut().zip(bytes).for_each(|(place, byte)| *place = byte);
+    key
+}
+
+pub(crate) fn read_seen(key: &[u8]) -> Result<(Time, VisitorId), EngineError> {
+    let place = key.strip_prefix(SEEN).ok_or(damaged("facts"))?;
+    read_deadline(place).map(|(_, seen, visitor)| (seen, visitor))
+}
+
+pub(crate) fn seen_armed_key(tenant: TenantId) -> [u8; 15] {
+    let mut key = [0; 15];
+    let bytes = SEEN_ARMED.iter().copied().chain(tenant.0.to_be_bytes());
+    key.iter_mut().zip(bytes).for_each(|(place, byte)| *place = byte);
+    key
+}
+
+pub(crate) fn read_seen_armed(key: &[u8]) -> Result<TenantId, EngineError> {
+    let tenant = key.strip_prefix(SEEN_ARMED).and_then(|tenant| tenant.try_into().ok());
+    tenant.map(|tenant| TenantId(u32::from_be_bytes(tenant))).ok_or(damaged("facts"))
 }
 
 pub(crate) fn order_key(order: OrderKey) -> [u8; 16] {

@@ -6,6 +6,7 @@ use std::time::Instant;
 use anyhow::bail;
 use engine::{EngineError, Preview};
 use lead_domain::{LeadId, Policy, TenantId};
+use proto_events::policy_document;
 use serde_json::{Value, json};
 
 use crate::commands::{lead, policy, score};
@@ -27,13 +28,15 @@ pub(crate) fn try_on(file: &Path, id: LeadId, settings: &Settings) -> anyhow::Re
 /// Prints what a policy would change about open leads.
 pub(crate) fn preview(file: &Path, settings: &Settings) -> anyhow::Result<()> {
     let Some((mut folder, draft, tenant)) = open(file, settings)? else { return Ok(()) };
+    let erase_after = policy_document::read(&policy::read(file)?, None).ok().and_then(|draft| draft.erase_after);
     let started = Instant::now();
     let bar = progress_bar(folder.engine.last_visitor().0, "scoring");
     let found = folder.engine.preview_scoring(&draft, tenant, &mut |visitor| bar.set_position(visitor))?;
     bar.finish_and_clear();
+    let erased = erase_after.map(|period| folder.engine.preview_retention(tenant, period)).transpose()?;
     folder.close()?;
     let seconds = started.elapsed().as_secs_f64();
-    if settings.json { json_line(&as_json(&found, seconds)) } else { print(&found, seconds) }
+    if settings.json { json_line(&as_json(&found, erased, seconds)) } else { print(&found, erased, seconds) }
 }
 
 /// The folder, the draft and its tenant; `None` when the draft has faults, which are told.
@@ -50,7 +53,7 @@ fn open(file: &Path, settings: &Settings) -> anyhow::Result<Option<(Folder, Poli
     }
 }
 
-fn as_json(found: &Preview, seconds: f64) -> Value {
+fn as_json(found: &Preview, erased: Option<u64>, seconds: f64) -> Value {
     let bands: Vec<Value> = found
         .bands
         .iter()
@@ -61,15 +64,19 @@ fn as_json(found: &Preview, seconds: f64) -> Value {
         .iter()
         .map(|((from, to), leads)| json!({ "from": from.code(), "to": to.code(), "leads": leads }))
         .collect();
-    json!({ "leads": found.leads, "changed": found.changed, "bands": bands, "crossings": crossings, "seconds": seconds })
+    json!({ "leads": found.leads, "changed": found.changed, "bands": bands, "crossings": crossings,
+        "visitors_erased": erased.unwrap_or(0), "seconds": seconds })
 }
 
-fn print(found: &Preview, seconds: f64) -> anyhow::Result<()> {
+fn print(found: &Preview, erased: Option<u64>, seconds: f64) -> anyhow::Result<()> {
     line(format_args!("{} of {} open leads would have another score", found.changed, found.leads))?;
     let band = |(from, (now, then)): (&i32, &(u64, u64))| vec![from.to_string(), now.to_string(), then.to_string()];
     table(&["SCORE FROM", "LEADS", "BY THE DRAFT"], found.bands.iter().map(band).collect())?;
     for ((from, to), leads) in &found.crossings {
         line(format_args!("{leads} would be {} instead of {}", to.code(), from.code()))?;
+    }
+    if let Some(erased) = erased {
+        line(format_args!("{erased} visitors would be erased by its retention at once"))?;
     }
     line(format_args!("in {seconds:.1} s"))
 }

@@ -89,6 +89,10 @@ fn into_folder(mut folder: Folder, args: &ImportArgs, mapping: Option<Mapping>) 
     let followed =
         followed.context("cannot list the leads (what was recorded is safe, and the next command lists it)")?;
     let open = open_leads(&folder, &followed)?;
+    drop(followed);
+    if folder.engine.counts().erased > 0 {
+        folder.clean().context("people are erased from the log, but not yet from what was built with it")?;
+    }
     let summary = summary(folder.engine.counts(), open, folder.engine.head().position.0, started);
     folder.close()?;
     Ok(summary)
@@ -148,6 +152,7 @@ fn import(
     }
     for (tenant, at) in latest {
         folder.engine.tick(tenant, at)?;
+        folder.engine.finish_retention(tenant)?;
     }
     Ok(())
 }

@@ -8,5 +8,6 @@ mod crash;
 mod ecom;
 mod erasure;
 mod remote;
+mod retention;
 mod support;
 mod suppression;
