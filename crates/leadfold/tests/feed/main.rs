@@ -19,4 +19,5 @@ mod proxy;
 mod requests;
 mod storage;
 mod support;
+mod suppression;
 mod traces;
