@@ -3,7 +3,7 @@
 use event_log::LogPosition;
 use lead_domain::command::{Adoption, RecordedInteraction};
 use lead_domain::{
-    Command, Event, Input, InteractionId, Lead, LeadId, Name, OrderKey, TenantId, Time, VisitorId, decide,
+    Command, Event, Input, InteractionId, Lead, LeadId, Name, OrderKey, Place, TenantId, Time, VisitorId, decide,
 };
 use proto_events::stored::{Facts, InputFacts, Personal, RequestKey, encode_personal};
 
@@ -174,8 +174,10 @@ impl Engine {
         });
         let recorded_in = attached.ok_or(EngineError::UnknownInteraction { id })?;
         self.library.load_visitors(vec![interaction.visitor])?;
-        let mut moved = self.library.shelf.book(interaction.visitor).into_iter().flat_map(|book| &book.moved);
-        let from = moved.find(|moved| moved.interaction == id).map_or(recorded_in, |moved| moved.lead);
+        let from = match self.library.shelf.book(interaction.visitor).map(|book| book.place_of(id)) {
+            Some(Place::Lead(lead)) => lead,
+            Some(Place::AsRecorded | Place::Elsewhere) | None => recorded_in,
+        };
         let remaining = self.remaining(from, id)?;
         Ok(Command::MoveInteraction { interaction, recorded_in, to, remaining })
     }

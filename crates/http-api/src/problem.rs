@@ -362,6 +362,7 @@ impl Problem {
             | Refusal::OrderCounted { .. }
             | Refusal::NoConversion { .. }
             | Refusal::AlreadyAdopted { .. }
+            | Refusal::InteractionElsewhere { .. }
             | Refusal::SameLead { .. }
             | Refusal::InteractionOrphaned { .. }
             | Refusal::AlreadyDiscredited { .. }

@@ -64,12 +64,37 @@ pub struct Suspected {
 }
 
 /// An interaction that an operator put elsewhere than the decision did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// Beside the one that says where it is there are marks for visitors with whom it is not (any more). They go along when
+/// such a visitor is taken apart from the others: what left cannot be taken, or counted, once more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moved {
     /// Which.
     pub interaction: InteractionId,
-    /// Where it is now.
+    /// Where it is now. The ordinal 0, which no lead has, marks that it is in no lead of this visitor.
     pub lead: LeadId,
+}
+
+impl Moved {
+    /// The mark that it is in no lead of this visitor.
+    pub(crate) const fn away(interaction: InteractionId, visitor: VisitorId) -> Self {
+        Self { interaction, lead: LeadId { visitor, ordinal: 0 } }
+    }
+
+    const fn is_away(&self) -> bool {
+        self.lead.ordinal == 0
+    }
+}
+
+/// What a book says of the place of an interaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Nothing: it is where it was recorded.
+    AsRecorded,
+    /// An operator put it into this lead of the book.
+    Lead(LeadId),
+    /// An operator put it into a lead of a visitor who was taken apart from this one since.
+    Elsewhere,
 }
 
 /// One opportunity.
@@ -189,6 +214,32 @@ impl Book {
     pub fn customer(&self) -> Option<IdentifierKey> {
         let first = self.identifiers.first()?.identifier;
         (first.kind == IdentifierKind::CustomerId).then_some(first.key)
+    }
+
+    /// What is said of the place of an interaction that was recorded with one of the members.
+    #[must_use]
+    pub fn place_of(&self, interaction: InteractionId) -> Place {
+        let first = self.moved.partition_point(|moved| moved.interaction < interaction);
+        let told = self.moved.iter().skip(first).take_while(|moved| moved.interaction == interaction);
+        told.fold(Place::AsRecorded, |place, moved| match place {
+            Place::Lead(_) => place,
+            Place::AsRecorded | Place::Elsewhere if moved.is_away() => Place::Elsewhere,
+            Place::AsRecorded | Place::Elsewhere => Place::Lead(moved.lead),
+        })
+    }
+
+    /// Notes that an interaction is in this lead now, and with none of `left` any more.
+    pub(crate) fn note_move(&mut self, interaction: InteractionId, lead: LeadId, left: &[VisitorId]) {
+        self.moved.retain(|moved| {
+            moved.interaction != interaction || (moved.is_away() && moved.lead.visitor != lead.visitor)
+        });
+        let away = left.iter().filter(|visitor| **visitor != lead.visitor);
+        let away = away.map(|visitor| Moved::away(interaction, *visitor));
+        for moved in away.chain([Moved { interaction, lead }]) {
+            if let Err(place) = self.moved.binary_search(&moved) {
+                self.moved.insert(place, moved);
+            }
+        }
     }
 
     /// The lead of that id.

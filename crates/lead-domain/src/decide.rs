@@ -124,6 +124,15 @@ pub enum Refusal {
         /// Where it is.
         lead: LeadId,
     },
+    /// It was moved or adopted while two visitors were one, and they were taken apart since.
+    #[error(
+        "interaction {interaction} was put into a lead of a visitor who was taken apart from this one since; merge the two \
+         again first"
+    )]
+    InteractionElsewhere {
+        /// Which.
+        interaction: InteractionId,
+    },
     /// An interaction can't move to where it is.
     #[error("interaction {interaction} is in lead {lead} already")]
     SameLead {
@@ -227,6 +236,7 @@ impl Refusal {
             Self::OrderCounted { .. } => "order_counted",
             Self::NoConversion { .. } => "no_conversion",
             Self::AlreadyAdopted { .. } => "already_adopted",
+            Self::InteractionElsewhere { .. } => "interaction_elsewhere",
             Self::SameLead { .. } => "same_lead",
             Self::InteractionOrphaned { .. } => "interaction_orphaned",
             Self::AlreadyDiscredited { .. } => "already_discredited",

@@ -34,7 +34,7 @@ pub mod shelf;
 
 pub mod decide;
 
-pub use book::{Book, CloseCause, Conversion, Lead, Status};
+pub use book::{Book, CloseCause, Conversion, Lead, Place, Status};
 pub use command::{Command, Input};
 pub use decide::{Refusal, decide};
 pub use event::Event;

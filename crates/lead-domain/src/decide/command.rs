@@ -2,7 +2,7 @@
 
 use super::{Desk, LEADS_MAX, MEMBERS_MAX, Refusal, deadline_of};
 use crate::Name;
-use crate::book::{Book, CloseCause, Conversion, Lead, Status};
+use crate::book::{Book, CloseCause, Conversion, Lead, Place, Status};
 use crate::command::{Adoption, Command, RecordedInteraction};
 use crate::event::{AfterUnmerge, AttachReason, Candidates, Event, ReopenReason, ScoreReason};
 use crate::ids::{LeadId, OrderKey, VisitorId};
@@ -184,8 +184,10 @@ impl Desk<'_> {
 
     fn adopt(&mut self, orphan: RecordedInteraction, into: &Adoption, at: Time) -> Result<VisitorId, Refusal> {
         let book = self.book_of(orphan.visitor)?;
-        if let Some(moved) = book.moved.iter().find(|moved| moved.interaction == orphan.id) {
-            return Err(Refusal::AlreadyAdopted { interaction: orphan.id, lead: moved.lead });
+        match book.place_of(orphan.id) {
+            Place::AsRecorded => {}
+            Place::Lead(lead) => return Err(Refusal::AlreadyAdopted { interaction: orphan.id, lead }),
+            Place::Elsewhere => return Err(Refusal::InteractionElsewhere { interaction: orphan.id }),
         }
         match into {
             Adoption::Lead(lead) => {
@@ -239,8 +241,11 @@ impl Desk<'_> {
     ) -> Result<VisitorId, Refusal> {
         let RecordedInteraction { id: interaction, occurred_at, .. } = moved;
         let book = self.book_of(moved.visitor)?;
-        let earlier = book.moved.iter().find(|earlier| earlier.interaction == interaction);
-        let from = earlier.map_or(recorded_in, |earlier| earlier.lead);
+        let from = match book.place_of(interaction) {
+            Place::AsRecorded => recorded_in,
+            Place::Lead(lead) => lead,
+            Place::Elsewhere => return Err(Refusal::InteractionElsewhere { interaction }),
+        };
         let source = book.lead(from).ok_or(Refusal::UnknownLead { lead: from })?;
         if from == to {
             return Err(Refusal::SameLead { interaction, lead: to });

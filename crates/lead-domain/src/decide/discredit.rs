@@ -3,6 +3,7 @@
 use smallvec::SmallVec;
 
 use super::{Desk, Refusal};
+use crate::book::Place;
 use crate::command::RecordedInteraction;
 use crate::event::{DiscreditReason, Event, ScoreReason};
 use crate::ids::{InteractionId, LeadId, VisitorId};
@@ -35,9 +36,15 @@ impl Desk<'_> {
         let own = self.book_of(recorded.visitor)?;
         // Visitors may have been taken apart since: the lead then stands in another book than the record.
         let other = recorded_in.map(|lead| self.book_of(lead.visitor)).transpose()?;
-        let moved = own.moved.iter().chain(other.into_iter().flat_map(|book| &book.moved));
-        let moved = moved.filter(|moved| moved.interaction == recorded.id).map(|moved| moved.lead).min();
-        let lead = moved.or(recorded_in).ok_or(Refusal::InteractionOrphaned { interaction: recorded.id })?;
+        let interaction = recorded.id;
+        let lead = match (own.place_of(interaction), other.map_or(Place::AsRecorded, |book| book.place_of(interaction)))
+        {
+            (Place::Lead(lead), _) | (_, Place::Lead(lead)) => lead,
+            (Place::Elsewhere, _) | (_, Place::Elsewhere) => return Err(Refusal::InteractionElsewhere { interaction }),
+            (Place::AsRecorded, Place::AsRecorded) => {
+                recorded_in.ok_or(Refusal::InteractionOrphaned { interaction })?
+            }
+        };
         self.find(lead).map(|lead| lead.id)
     }
 

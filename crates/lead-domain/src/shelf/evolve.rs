@@ -1,7 +1,7 @@
 //! How an event changes the books. Total: an event that concerns nothing on the shelf changes nothing.
 
 use super::Shelf;
-use crate::book::{Book, Conversion, Held, Lead, Moved, Status, Suspected};
+use crate::book::{Book, Conversion, Held, Lead, Status, Suspected};
 use crate::event::{AfterUnmerge, AttachReason, Event, ReopenReason};
 use crate::identifier::Identifier;
 use crate::ids::{InteractionId, LeadId, OrderKey, TenantId, VisitorId};
@@ -98,7 +98,7 @@ impl Shelf {
         book.suspected.append(&mut other.suspected);
         book.suspected.sort_unstable_by_key(|suspected| (suspected.member, suspected.other));
         book.moved.append(&mut other.moved);
-        book.moved.sort_unstable_by_key(|moved| moved.interaction);
+        book.moved.sort_unstable();
         if let Some(nurture) = other.nurture {
             book.nurture_mut().absorb(*nurture);
         }
@@ -202,7 +202,7 @@ impl Shelf {
             Event::InteractionAttached { interaction, occurred_at, because, deadline, .. } => {
                 attach(lead, *occurred_at, *deadline);
                 if *because == AttachReason::Adopted {
-                    self.note_move(*interaction, id);
+                    self.note_adoption(*interaction, id);
                 }
             }
             Event::LeadClosed { cause, at, .. } => lead.status = Status::Closed { cause: *cause, at: *at },
@@ -295,19 +295,16 @@ impl Shelf {
             attach(lead, *occurred_at, *to_deadline);
         }
         self.move_points(*interaction, *from, *to);
-        self.note_move(*interaction, *to);
+        if let Some(book) = self.book_mut(to.visitor) {
+            book.note_move(*interaction, *to, &[from.visitor]);
+        }
     }
 
-    fn note_move(&mut self, interaction: InteractionId, lead: LeadId) {
+    /// An orphan is adopted from whichever member it was recorded with.
+    fn note_adoption(&mut self, interaction: InteractionId, lead: LeadId) {
         let Some(book) = self.book_mut(lead.visitor) else { return };
-        match book.moved.binary_search_by_key(&interaction, |moved| moved.interaction) {
-            Ok(place) => {
-                if let Some(moved) = book.moved.get_mut(place) {
-                    moved.lead = lead;
-                }
-            }
-            Err(place) => book.moved.insert(place, Moved { interaction, lead }),
-        }
+        let members: Vec<VisitorId> = book.members.iter().map(|member| member.visitor).collect();
+        book.note_move(interaction, lead, &members);
     }
 }
 

@@ -7,7 +7,7 @@ use event_log::LogPosition;
 use lead_domain::{Command, Time, VisitorId};
 use listing::{LeadQuery, LeadRow, ListingReader};
 use proto_events::Personal;
-use rand::SeedableRng;
+use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value as Json, json};
 
@@ -114,6 +114,45 @@ fn the_leads_table_is_the_listing_of_erased_people_too() {
             drop(tables);
             let opened = Analytics::open_limited(folder.path(), limits).unwrap();
             assert_same(&listing, &opened.reader().snapshot(), &format!("{what}, opened again"));
+        }
+    }
+}
+
+/// A history in which people are erased in the midst of it, and what they did goes on being moved, merged and undone.
+fn forgetful_world(seed: u64, steps: i64) -> World {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut world = World::new();
+    let mut erased = 0;
+    for step in 0..steps {
+        match random.random_range(0..100) {
+            0..55 => someone_comes(&mut world, &mut random, step),
+            55..95 => {
+                if let Some(command) = any_command(&world, &mut random) {
+                    let _ = world.asked(step * 3, command, Personal::default());
+                }
+            }
+            95..98 => {
+                let visitor = VisitorId(random.random_range(1..=world.shelf.last_visitor().0.max(1)));
+                let erase = Command::EraseVisitor { visitor, reason: "asked for it".into() };
+                erased += u32::from(world.asked(step * 3, erase, Personal::default()).is_ok());
+            }
+            _ => world.ticks(step * 3),
+        }
+    }
+    assert!(erased > 2, "{erased}");
+    world
+}
+
+#[test]
+fn the_leads_table_is_the_listing_whoever_is_erased_meanwhile() {
+    for seed in 0..24 {
+        let world = forgetful_world(seed, 500);
+        let listing = world.followed();
+        for (name, limits) in [("all in the tail", Limits::default()), ("small files", SMALL)] {
+            let folder = tempfile::tempdir().unwrap();
+            let mut tables = followed(&world, folder.path(), limits);
+            assert_same(&listing, &tables.projection().reader().snapshot(), &format!("history {seed}, {name}"));
+            tables.seal().unwrap();
         }
     }
 }

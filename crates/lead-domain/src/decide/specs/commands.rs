@@ -213,6 +213,66 @@ fn a_wrongly_attached_interaction_is_moved() {
     assert_eq!(world.command(hours(4), command), Err(Refusal::SameLead { interaction, lead: LEAD }));
 }
 
+/// Visitor 1 with a lead and an interaction or orphan in it, merged with visitor 2, who has a lead too.
+fn merged(mut world: World) -> World {
+    world.at(hours(2), touch(device(71)));
+    let merge = Command::MergeVisitors { one: VisitorId(1), other: VisitorId(2) };
+    world.command(hours(2), merge).expect("they may merge");
+    world
+}
+
+fn take_apart(world: &mut World) {
+    let unmerge = Command::UnmergeVisitor { visitor: VisitorId(2), afterwards: AfterUnmerge::MayMergeAgain };
+    world.command(hours(4), unmerge).expect("they were merged");
+}
+
+#[test]
+fn what_moved_to_a_visitor_who_was_taken_apart_since_does_not_move_from_where_it_was() {
+    let world = with_two_leads();
+    let back = move_to(&world, LEAD, None);
+    let there = move_to(&world, lead(2, 1), None);
+    let Command::MoveInteraction { interaction: RecordedInteraction { id: interaction, .. }, .. } = back else {
+        panic!("a movement");
+    };
+    let mut world = merged(world);
+    world.command(hours(3), there.clone()).expect("it may move");
+    take_apart(&mut world);
+    let counted = |world: &World| [lead(1, 1), lead(1, 2), lead(2, 1)].map(|id| world.lead(id).interactions);
+    let before = counted(&world);
+    assert_eq!(before, [1, 1, 2]);
+    for command in [back.clone(), there.clone()] {
+        assert_eq!(world.command(hours(5), command), Err(Refusal::InteractionElsewhere { interaction }));
+    }
+    let discredit = Command::DiscreditInteraction {
+        interaction: RecordedInteraction { id: interaction, occurred_at: hours(2), visitor: VisitorId(1) },
+        recorded_in: Some(lead(1, 2)),
+    };
+    assert_eq!(world.command(hours(5), discredit), Err(Refusal::InteractionElsewhere { interaction }));
+    assert_eq!(counted(&world), before);
+    let merge = Command::MergeVisitors { one: VisitorId(1), other: VisitorId(2) };
+    world.command(hours(6), merge).expect("they may merge again");
+    world.command(hours(7), back).expect("it is found where it is");
+    assert_eq!(counted(&world), [2, 1, 1]);
+    take_apart(&mut world);
+    let again = world.command(hours(8), there);
+    assert_eq!(again, Err(Refusal::OtherVisitor { lead: lead(2, 1) }), "it is with its own visitor, as before");
+}
+
+#[test]
+fn an_orphan_that_went_to_a_visitor_who_was_taken_apart_since_is_not_adopted_again() {
+    let mut world = with_a_lead();
+    let orphan = orphan(&mut world);
+    let mut world = merged(world);
+    let adopt = |into| Command::AdoptOrphan { orphan, into: Adoption::Lead(into) };
+    world.command(hours(3), adopt(lead(2, 1))).expect("it is an orphan");
+    take_apart(&mut world);
+    let refused = world.command(hours(5), adopt(LEAD));
+    assert_eq!(refused, Err(Refusal::InteractionElsewhere { interaction: orphan.id }));
+    let into = Adoption::NewLead("tablets".into());
+    let refused = world.command(hours(5), Command::AdoptOrphan { orphan, into });
+    assert_eq!(refused, Err(Refusal::InteractionElsewhere { interaction: orphan.id }));
+}
+
 #[test]
 fn an_interaction_that_converted_its_lead_stays() {
     let mut world = with_a_lead();
