@@ -61,6 +61,6 @@ pub use registry::{Adopted, PolicyVersion, Tenant};
 pub use rescoring::RescoringState;
 pub use score::{RuleAccount, RuleVerdict, RulesInForce, ScoreAccount, ScoreQuery, TakenAway};
 pub use suppression::{SUPPRESSED_MAX, SuppressionRequest};
-pub use timeline::{TimelineEntry, TimelineQuery, facts_at};
+pub use timeline::{TimelineEntry, TimelineQuery, facts_at, lag_seconds};
 pub use verify::{Finding, Verification};
 pub use writer::FreshRecords;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use event_log::{EventLog, Header, LogError, LogPosition, Record};
 use key_vault::KeySlot;
-use lead_domain::{Book, Event, LeadId, VisitorId};
+use lead_domain::{Book, Event, LeadId, Time, VisitorId};
 use proto_events::stored::{self, Facts, Personal};
 
 use crate::engine::Engine;
@@ -139,6 +139,18 @@ pub fn facts_at(log: &dyn EventLog, position: LogPosition) -> Result<Option<(Hea
     Ok(Some((record.header, facts)))
 }
 
+/// For how long the first record behind `reached` has been recorded: how old a model is that stands there. In whole
+/// seconds; 0 where nothing is behind it.
+///
+/// # Errors
+/// When the log can't be read.
+pub fn lag_seconds(log: &dyn EventLog, reached: LogPosition, now: Time) -> Result<u64, EngineError> {
+    let position = reached.next();
+    let Some(bytes) = log.get(position)? else { return Ok(0) };
+    let record = Record::read(&bytes).map_err(|fault| LogError::Damaged { position, fault })?;
+    Ok(u64::try_from(now.as_millis().saturating_sub(record.header.recorded_at) / 1_000).unwrap_or_default())
+}
+
 fn read(position: LogPosition, bytes: &[u8]) -> Result<(Record<'_>, Facts), EngineError> {
     let record = Record::read(bytes).map_err(|fault| LogError::Damaged { position, fault })?;
     let facts = stored::decode_facts(record.header.codec, record.facts)
@@ -148,4 +160,25 @@ fn read(position: LogPosition, bytes: &[u8]) -> Result<(Record<'_>, Facts), Engi
 
 fn concerns(events: &[Event], lead: LeadId) -> bool {
     events.iter().any(|event| event.leads().contains(&lead))
+}
+
+#[cfg(test)]
+mod tests {
+    use lead_domain::Period;
+
+    use super::*;
+    use crate::tests::{Disk, hours, small_history};
+
+    #[test]
+    fn a_model_is_as_old_as_the_first_record_that_it_lacks() {
+        let engine = small_history(&Disk::new());
+        let (log, head) = (&*engine.parts().log, engine.head().position);
+        let recorded = hours(100_000);
+        let later = recorded.after(Period::from_millis(90_500));
+        let lag = |reached, now| lag_seconds(log, reached, now).expect("memory does not fail");
+        assert_eq!(lag(LogPosition::START, later), 90);
+        assert_eq!(lag(LogPosition(head.0 - 1), later), 90, "only the last one is missing");
+        assert_eq!(lag(head, later), 0, "nothing is missing");
+        assert_eq!(lag(LogPosition::START, recorded.before(Period::from_millis(1))), 0, "a clock that was set back");
+    }
 }

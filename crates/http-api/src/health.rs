@@ -21,11 +21,17 @@ pub(crate) struct Health {
     position: u64,
     /// The last record in the listing.
     listing_position: u64,
+    /// For how long the first record that the listing lacks has been recorded, in whole seconds.
+    listing_lag_seconds: u64,
     /// The last record in the analytics tables, where they are kept. They may be behind, or fail, without the service being
     /// unready.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     analytics_position: Option<u64>,
+    /// As `listing_lag_seconds`, of the analytics tables.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    analytics_lag_seconds: Option<u64>,
     /// Why it is not ready.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     reasons: Vec<String>,
@@ -60,9 +66,16 @@ pub(crate) async fn ready(State(api): State<Api>) -> Response {
     reasons.extend((api.ready)());
     let (status, code) =
         if reasons.is_empty() { ("ok", StatusCode::OK) } else { ("unavailable", StatusCode::SERVICE_UNAVAILABLE) };
-    let analytics_position = api.analysis.as_ref().map(|analysis| analysis.state.borrow().position.0);
-    let listing_position = listing.position.0;
-    let health = Health { status, position: position.0, listing_position, analytics_position, reasons };
+    let analytics = api.analysis.as_ref().map(|analysis| analysis.state.borrow().position);
+    let health = Health {
+        status,
+        position: position.0,
+        listing_position: listing.position.0,
+        listing_lag_seconds: api.service.lag_seconds(listing.position),
+        analytics_position: analytics.map(|analytics| analytics.0),
+        analytics_lag_seconds: analytics.map(|analytics| api.service.lag_seconds(analytics)),
+        reasons,
+    };
     (code, Json(health)).into_response()
 }
 
@@ -70,12 +83,14 @@ pub(crate) async fn ready(State(api): State<Api>) -> Response {
 #[utoipa::path(get, path = "/metrics", tag = "operations", responses((status = 200, body = String, content_type = "text/plain")))]
 pub(crate) async fn metrics(State(api): State<Api>) -> Response {
     let head = api.service.head().0;
-    let listing = api.service.listing().borrow().position.0;
+    let listing = api.service.listing().borrow().position;
     metrics::gauge!("leadfold_log_position_records").set(head as f64);
-    metrics::gauge!("leadfold_listing_lag_records").set(head.saturating_sub(listing) as f64);
+    metrics::gauge!("leadfold_listing_lag_records").set(head.saturating_sub(listing.0) as f64);
+    metrics::gauge!("leadfold_listing_lag_seconds").set(api.service.lag_seconds(listing) as f64);
     if let Some(analysis) = &api.analysis {
-        let analytics = analysis.state.borrow().position.0;
-        metrics::gauge!("leadfold_analytics_lag_records").set(head.saturating_sub(analytics) as f64);
+        let analytics = analysis.state.borrow().position;
+        metrics::gauge!("leadfold_analytics_lag_records").set(head.saturating_sub(analytics.0) as f64);
+        metrics::gauge!("leadfold_analytics_lag_seconds").set(api.service.lag_seconds(analytics) as f64);
     }
     metrics::gauge!("leadfold_intake_queued_bytes").set(api.service.queued_bytes() as f64);
     let mut response = api.metrics.render().into_response();

@@ -256,6 +256,13 @@ impl ServiceHandle {
         Arc::clone(&self.shared.parts.log)
     }
 
+    /// For how long the first record that a model lacks has been recorded, in whole seconds, if it stands at `reached`. 0
+    /// where it lacks none, or the log can't be read: what stops then says so itself.
+    #[must_use]
+    pub fn lag_seconds(&self, reached: LogPosition) -> u64 {
+        engine::lag_seconds(&*self.shared.parts.log, reached, self.now()).unwrap_or_default()
+    }
+
     /// The time now, by the engine's clock.
     #[must_use]
     pub fn now(&self) -> Time {

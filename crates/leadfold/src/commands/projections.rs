@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use analytics::Analytics;
 use anyhow::bail;
+use engine::Clock;
 use listing::Listing;
 use projector::{Projection, Projector};
 use serde::Deserialize;
@@ -43,12 +44,19 @@ struct State {
     version: Option<u32>,
     checkpoint: u64,
     lag: u64,
+    lag_seconds: u64,
 }
 
 impl State {
-    fn of<P: Projection>(projector: &Projector<P>) -> Self {
-        let (name, version) = (projector.projection().name().to_owned(), projector.projection().version());
-        Self { name, version: Some(version), checkpoint: projector.checkpoint().0, lag: projector.lag() }
+    fn of<P: Projection>(projector: &Projector<P>, folder: &Folder) -> anyhow::Result<Self> {
+        let checkpoint = projector.checkpoint();
+        Ok(Self {
+            name: projector.projection().name().to_owned(),
+            version: Some(projector.projection().version()),
+            checkpoint: checkpoint.0,
+            lag: projector.lag(),
+            lag_seconds: engine::lag_seconds(&*folder.engine.parts().log, checkpoint, Clock::System.now())?,
+        })
     }
 }
 
@@ -56,9 +64,9 @@ fn show(settings: &Settings) -> anyhow::Result<()> {
     let source = Source::open(settings)?;
     let states = match &source {
         Source::Folder(folder) => {
-            let mut states = vec![State::of(&folder.projector()?)];
+            let mut states = vec![State::of(&folder.projector()?, folder)?];
             match folder.analytics_projector() {
-                Ok(projector) => states.push(State::of(&projector)),
+                Ok(projector) => states.push(State::of(&projector, folder)?),
                 Err(error) => eprintln!("cannot {error:#}"),
             }
             states
@@ -66,16 +74,19 @@ fn show(settings: &Settings) -> anyhow::Result<()> {
         Source::Server(server) => asked(server)?,
     };
     let mut rows = Vec::new();
-    for State { name, version, checkpoint, lag } in states {
+    for State { name, version, checkpoint, lag, lag_seconds } in states {
         if settings.json {
-            json_line(&json!({ "name": name, "version": version, "checkpoint": checkpoint, "lag": lag }))?;
+            json_line(&json!({
+                "name": name, "version": version, "checkpoint": checkpoint, "lag": lag, "lag_seconds": lag_seconds,
+            }))?;
         } else {
             let version = version.map(|version| version.to_string()).unwrap_or_default();
-            rows.push(vec![name, version, checkpoint.to_string(), lag.to_string()]);
+            let waits = format!("{lag_seconds} s");
+            rows.push(vec![name, version, checkpoint.to_string(), lag.to_string(), waits]);
         }
     }
     if !settings.json {
-        table(&["PROJECTION", "VERSION", "CHECKPOINT", "LAG"], rows)?;
+        table(&["PROJECTION", "VERSION", "CHECKPOINT", "LAG", "FOR"], rows)?;
     }
     source.close()
 }
@@ -85,18 +96,24 @@ fn asked(server: &Server) -> anyhow::Result<Vec<State>> {
     struct Health {
         position: u64,
         listing_position: u64,
+        #[serde(default)]
+        listing_lag_seconds: u64,
         analytics_position: Option<u64>,
+        #[serde(default)]
+        analytics_lag_seconds: u64,
     }
     // A service that isn't ready says all the same how far it is.
-    let Health { position, listing_position, analytics_position } = server.send_any(&Call::get("/readyz"))?.json()?;
-    let state = |name: &str, checkpoint: u64| State {
+    let health: Health = server.send_any(&Call::get("/readyz"))?.json()?;
+    let state = |name: &str, checkpoint: u64, lag_seconds: u64| State {
         name: name.to_owned(),
         version: None,
         checkpoint,
-        lag: position.saturating_sub(checkpoint),
+        lag: health.position.saturating_sub(checkpoint),
+        lag_seconds,
     };
-    let mut states = vec![state(Listing::NAME, listing_position)];
-    states.extend(analytics_position.map(|checkpoint| state(Analytics::NAME, checkpoint)));
+    let mut states = vec![state(Listing::NAME, health.listing_position, health.listing_lag_seconds)];
+    let analytics = health.analytics_position;
+    states.extend(analytics.map(|checkpoint| state(Analytics::NAME, checkpoint, health.analytics_lag_seconds)));
     Ok(states)
 }
 

@@ -43,6 +43,7 @@ fn a_rebuilt_listing_and_a_repair_give_the_same_leads() {
     let before = folder.picture();
     let shown = folder.json(["projections"]);
     let stands = |shown: &Value| (shown["name"].clone(), shown["checkpoint"].clone(), shown["lag"].clone());
+    assert!(shown.iter().all(|state| state["lag_seconds"] == 0), "{shown:?}");
     let expected = ["listing", "analytics"].map(|name| (json!(name), json!(11), json!(0)));
     assert_eq!(shown.iter().map(stands).collect::<Vec<_>>(), expected);
     let rebuilt = folder.json_one(["projections", "rebuild", "listing"]);
