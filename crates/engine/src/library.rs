@@ -19,6 +19,9 @@ use rows::{
     write_book,
 };
 
+/// What a changed row takes, with its key, generously: only what is used of it costs memory.
+const ROW_BYTES: usize = 768;
+
 /// A mark in memory, with what is still to be done about its book.
 #[derive(Clone, Debug, Default)]
 struct Marked {
@@ -506,6 +509,8 @@ impl Library {
         let mut changes = WriteBack { position, ..WriteBack::default() };
         changes.messages = self.messages.drain().collect();
         changes.messages.sort_unstable_by_key(|(key, _)| *key);
+        let rows = self.rows.len() + self.identifiers.len() + self.unwritten.len();
+        changes.rows.reserve(rows, rows * ROW_BYTES);
         for ((table, key), value) in std::mem::take(&mut self.rows) {
             changes.rows.set(table, &key, value.as_deref());
         }

@@ -102,6 +102,13 @@ struct Change {
 }
 
 impl RowChanges {
+    /// Makes room for so many more rows, of so many bytes with their keys. What isn't used of it costs no memory; growing
+    /// on the way would touch twice as much as there is.
+    pub fn reserve(&mut self, rows: usize, bytes: usize) {
+        self.rows.reserve(rows);
+        self.bytes.reserve(bytes);
+    }
+
     /// Puts a row whose value `write` appends.
     pub fn put_with(&mut self, table: Table, key: &[u8], write: impl FnOnce(&mut Vec<u8>)) {
         let start = self.bytes.len();

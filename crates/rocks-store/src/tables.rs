@@ -28,6 +28,8 @@ const FORMAT: u32 = 1;
 /// What a row takes in a batch besides its key and value, or with them for a message; at most, so that the batch doesn't
 /// grow on the way.
 const BATCH_ROW_BYTES: usize = 48;
+/// Keys that are looked up at once: RocksDB keeps some hundred bytes of each meanwhile, and fresh memory is dear.
+const READ_AT_ONCE: usize = 512;
 
 /// Tables in a folder of their own. One process at a time.
 ///
@@ -134,8 +136,11 @@ impl Tables for RocksTables {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
-        let found = self.db.batched_multi_get_cf(self.family(table), keys.iter().copied(), false);
-        let found = found.into_iter().map(|it| it.map(|it| it.map(|value| value.to_vec())));
+        let family = self.family(table);
+        let found = keys
+            .chunks(READ_AT_ONCE)
+            .flat_map(|keys| self.db.batched_multi_get_cf(family, keys.iter().copied(), false));
+        let found = found.map(|it| it.map(|it| it.map(|value| value.to_vec())));
         found.collect::<Result<_, _>>().map_err(storage("read from"))
     }
 
@@ -169,7 +174,8 @@ impl Tables for RocksTables {
         let mut sorted: Vec<_> = keys.iter().zip(&mut found).collect();
         sorted.sort_unstable_by_key(|(key, _)| **key);
         let rows: Vec<_> = sorted.iter().map(|(key, _)| key.to_be_bytes()).collect();
-        let values = self.db.batched_multi_get_cf(self.family(Table::Messages), &rows, true);
+        let family = self.family(Table::Messages);
+        let values = rows.chunks(READ_AT_ONCE).flat_map(|rows| self.db.batched_multi_get_cf(family, rows, true));
         for ((_, place), value) in sorted.into_iter().zip(values) {
             if let Some(value) = value.map_err(storage("read from"))? {
                 *place = Some(Message::read(&value)?);

@@ -123,6 +123,34 @@ impl<S> Cache<S> {
         Ok(excess)
     }
 
+    /// Writes the changed rows that are `done`, in order of key, each with whether it is stored already. They stay, as
+    /// stored ones, and `settle` is called for each.
+    pub(crate) fn write_done<E>(
+        &mut self,
+        done: impl Fn(&S) -> bool,
+        mut write: impl FnMut(&S, bool) -> Result<(), E>,
+        settle: impl Fn(&mut S),
+    ) -> Result<(), E> {
+        self.changed.sort_unstable();
+        let mut failed = None;
+        let Self { rows, changed, .. } = self;
+        changed.retain(|key| {
+            let Some(slot) = rows.get_mut(key) else { return false };
+            if failed.is_some() || !done(&slot.state) {
+                return true;
+            }
+            if let Err(error) = write(&slot.state, slot.is_stored) {
+                failed = Some(error);
+                return true;
+            }
+            slot.is_stored = true;
+            slot.is_changed = false;
+            settle(&mut slot.state);
+            false
+        });
+        failed.map_or(Ok(()), Err)
+    }
+
     /// Forgets rows that are stored, if there are more than `kept_max` in memory. Gives the memory back.
     pub(crate) fn shrink(&mut self, kept_max: usize) {
         if self.rows.len() > kept_max {

@@ -17,6 +17,9 @@ use crate::store;
 const UNWRITTEN_BYTES_MAX: u64 = 1 << 30;
 /// What part of the rows in memory is written at once: little enough that whoever hands records over hardly waits.
 const WRITTEN_AT_ONCE: usize = 16;
+/// After what part of the rows in memory was begun or changed, closed leads among them are written, so that less is left
+/// to the end, when nobody else is at work.
+const DONE_AT_ONCE: usize = 8;
 
 /// A load under way.
 #[derive(Debug)]
@@ -98,6 +101,14 @@ impl Listing {
             )?;
             // What was folded is in the leads above all; those that have gone took their part along.
             self.pending_bytes -= self.pending_bytes / before * gone as u64;
+        }
+        if self.leads.changed_len() >= self.write_done_at {
+            self.leads.write_done(
+                |lead| lead.closing.is_some(),
+                |lead, is_stored| rows::lead::write(connection, lead, is_stored),
+                |lead| lead.index_changed = false,
+            )?;
+            self.write_done_at = self.leads.changed_len() + self.limits.rows_max / DONE_AT_ONCE;
         }
         if by_bytes || self.orphans.len() > rows_max || self.duplicates.len() > rows_max {
             self.write_small()?;
