@@ -13,6 +13,8 @@ use crate::import::{peak_memory, processor_time};
 
 /// How long a service may take to get somewhere.
 const PATIENCE: Duration = Duration::from_secs(600);
+/// How long a connection may rest before it is used again.
+const IDLE_MAX: Duration = Duration::from_secs(5);
 
 /// A running service with a data folder of its own.
 pub(crate) struct Running {
@@ -58,7 +60,9 @@ impl Running {
         BufReader::new(out).read_line(&mut first).context("the service says nothing")?;
         let url = first.trim().strip_prefix("listening on ").map(ToOwned::to_owned);
         let url = url.context("the service doesn't say where it listens")?;
-        Ok(Self { child, url, _data: data, client: reqwest::Client::new() })
+        // The service closes connections that rest for longer, and PostgreSQL has its turn between two questions.
+        let client = reqwest::Client::builder().pool_idle_timeout(IDLE_MAX).build().context("cannot make a client")?;
+        Ok(Self { child, url, _data: data, client })
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

@@ -84,13 +84,19 @@ fn lived(dice: &mut Dice, is_late: bool) -> (Folder, Vec<Shown>) {
         let visitor = 1 + dice.below(4);
         let lead = format!("V{visitor}-1");
         // A history may make an act impossible.
-        match dice.below(7) {
+        match dice.below(9) {
             0 => drop(folder.run(["lead", &lead, "close", "--reason", "duplicate", "--clock", &clock])),
             1 => drop(folder.run(["lead", &lead, "reopen", "--clock", &clock])),
             2 => drop(folder.run(["lead", &lead, "note", "a note", "--clock", &clock])),
             3 => drop(folder.run(["visitor", "V1", "merge", &format!("V{}", visitor + 1), "--clock", &clock])),
             4 => drop(folder.run(["visitor", &format!("V{}", visitor + 1), "unmerge", "--clock", &clock])),
             5 => drop(folder.run(["lead", &lead, "convert", "--value", "700", "--clock", &clock])),
+            6 | 7 => {
+                let interaction = format!("I{}", 2 + dice.below(number));
+                let to = format!("V{visitor}-{}", 1 + dice.below(2));
+                let moved = ["interaction", &interaction, "move", "--to", &to];
+                drop(folder.run(moved.into_iter().chain(["--clock", &clock])));
+            }
             _ => {
                 let days = format!("close_after = \"{}d\"", 1 + step % 3);
                 folder.write("policy.toml", policy.replace("close_after = \"7d\"", &days));
@@ -112,7 +118,7 @@ fn lived(dice: &mut Dice, is_late: bool) -> (Folder, Vec<Shown>) {
 
 #[test]
 fn what_was_shown_then_is_what_is_told_of_then() {
-    for (seed, is_late) in [(1, false), (3, true)] {
+    for (seed, is_late) in [(1, false), (3, true), (5, false), (8, true)] {
         let (folder, shown) = lived(&mut Dice::new(seed), is_late);
         assert_eq!(folder.json_one(["replay"])["same"], true);
         for Shown { happened, recorded, leads, scores, figures: shown } in &shown {
