@@ -213,7 +213,11 @@ fn a_killed_erasure_is_finished_or_never_began() {
     let reason = ["visitor", "V1", "erase", "--reason", "asked for it"];
     let mut dice = Dice::new(11);
     let (mut finished, mut killed) = (0_u32, 0_u32);
-    for round in 0..10 {
+    for round in 0..60 {
+        // On a busy machine a kill comes too late more often; it takes some that come in time.
+        if round >= 10 && finished > 2 && killed > 4 {
+            break;
+        }
         let folder = first.copied();
         let head = folder.log_position();
         let (mut any_moment, recorded) = (looks(dice.below(60_000)), round % 2 == 0);
