@@ -27,7 +27,7 @@ use crate::caller::Caller;
 use crate::parameters::{AtLeast, OfTenant};
 use crate::problem::{CommonProblems, Problem};
 use crate::shown::{pairs, refuse_rest, take, take_min_position};
-use crate::state::Api;
+use crate::state::{Api, not_paused};
 
 pub use leads::LeadWriter;
 
@@ -216,6 +216,9 @@ async fn table(api: &Api, caller: &Caller, query: Option<&str>, table: Table) ->
     let min_position = take_min_position(&mut pairs)?;
     refuse_rest(&pairs)?;
     api.reached(min_position)?;
+    if let Some(analysis) = &api.analysis {
+        not_paused(&analysis.projection, min_position)?;
+    }
     let (reader, analysis) = api.analysed(min_position).await?;
     let turn = Arc::clone(&api.streams).try_acquire_owned().map_err(|_| Problem::busy())?;
     let limits = QueryLimits { time: TIME_MAX, rows: u64::MAX, threads: 1, ..analysis.limits.clone() };

@@ -66,7 +66,7 @@ pub(crate) async fn ready(State(api): State<Api>) -> Response {
     reasons.extend((api.ready)());
     let (status, code) =
         if reasons.is_empty() { ("ok", StatusCode::OK) } else { ("unavailable", StatusCode::SERVICE_UNAVAILABLE) };
-    let analytics = api.analysis.as_ref().map(|analysis| analysis.state.borrow().position);
+    let analytics = api.analysis.as_ref().map(|analysis| analysis.projection.state().borrow().position);
     let health = Health {
         status,
         position: position.0,
@@ -88,9 +88,13 @@ pub(crate) async fn metrics(State(api): State<Api>) -> Response {
     metrics::gauge!("leadfold_listing_lag_records").set(head.saturating_sub(listing.0) as f64);
     metrics::gauge!("leadfold_listing_lag_seconds").set(api.service.lag_seconds(listing) as f64);
     if let Some(analysis) = &api.analysis {
-        let analytics = analysis.state.borrow().position;
+        let analytics = analysis.projection.state().borrow().position;
         metrics::gauge!("leadfold_analytics_lag_records").set(head.saturating_sub(analytics.0) as f64);
         metrics::gauge!("leadfold_analytics_lag_seconds").set(api.service.lag_seconds(analytics) as f64);
+    }
+    for projection in api.projections() {
+        let parked = projection.state().borrow().parked.waiting();
+        metrics::gauge!("leadfold_projection_parked_visitors", "projection" => projection.name()).set(parked as f64);
     }
     metrics::gauge!("leadfold_intake_queued_bytes").set(api.service.queued_bytes() as f64);
     let mut response = api.metrics.render().into_response();

@@ -65,6 +65,8 @@ mod changes;
 
 mod checkpoint;
 
+mod projections;
+
 mod proofs;
 
 mod health;
@@ -83,6 +85,7 @@ pub use observe::current_trace;
 pub use options::ApiOptions;
 pub use past::{PAST_TABLES, PastModels};
 pub use problem::{Problem, ProblemBody};
+pub use projections::{ParkedRow, ProjectionRow};
 pub use proofs::{Evidence, ProofBundle, ProofError, ProofFile, ProofRequest, SignedHeadRow, sign_head};
 pub use quarantine::QuarantineRow;
 pub use router::{description, router};

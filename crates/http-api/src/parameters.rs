@@ -21,6 +21,18 @@ impl FromRequestParts<Api> for Id {
     }
 }
 
+/// Two things that vary in an address, in their order.
+pub(crate) struct Ids(pub(crate) String, pub(crate) String);
+
+impl FromRequestParts<Api> for Ids {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        let Path((first, second)) = Path::<(String, String)>::from_request_parts(parts, api).await?;
+        Ok(Self(first, second))
+    }
+}
+
 /// Whose things a request is about.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]

@@ -107,6 +107,13 @@ impl Api {
         if self.analysis.is_some() && self.analysed(Some(position.0)).await.is_err() {
             behind.push("analytics");
         }
+        // A model that is being built anew holds what it has read; it comes to the erasure in its turn.
+        for projection in self.projections() {
+            let building = projection.state().borrow().rebuilding;
+            if building.is_some_and(|reached| reached < position) && !behind.contains(&projection.name()) {
+                behind.push(projection.name());
+            }
+        }
         behind
     }
 }

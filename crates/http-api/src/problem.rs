@@ -245,6 +245,14 @@ impl Problem {
             .retry_later()
     }
 
+    /// Somebody paused what would have to follow.
+    pub(crate) fn paused(projection: &str, position: LogPosition) -> Self {
+        let detail = format!(
+            "Projection {projection} is paused at position {position}. Ask without min_position, or let it go on."
+        );
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "paused", "The projection is paused", detail)
+    }
+
     /// The analytics tables can't be read at all.
     pub(crate) fn analytics_unavailable(why: &str) -> Self {
         let title = "The analytics tables are not available";

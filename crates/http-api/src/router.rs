@@ -31,7 +31,7 @@ use crate::problem::{Problem, ProblemBody};
 use crate::state::Api;
 use crate::{
     acts, changes, checkpoint, duplicates, events, explain, exports, funnel, health, leads, linger, nurture, observe,
-    orphans, policies, privacy, proofs, quarantine, report, scores, segment, sql, suppressions, visitors,
+    orphans, policies, privacy, projections, proofs, quarantine, report, scores, segment, sql, suppressions, visitors,
 };
 
 #[derive(OpenApi)]
@@ -111,6 +111,12 @@ fn routes_of_api() -> OpenApiRouter<Api> {
         .routes(routes!(quarantine::retry))
         .routes(routes!(quarantine::discard))
         .routes(routes!(checkpoint::make))
+        .routes(routes!(projections::list))
+        .routes(routes!(projections::parked))
+        .routes(routes!(projections::pause))
+        .routes(routes!(projections::resume))
+        .routes(routes!(projections::rebuild))
+        .routes(routes!(projections::discard))
         .routes(routes!(proofs::list, proofs::sign))
         .routes(routes!(proofs::prove))
         .routes(routes!(health::live))

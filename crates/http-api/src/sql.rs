@@ -11,9 +11,9 @@ use bytes::Bytes;
 use event_log::LogPosition;
 use http::{HeaderMap, HeaderValue, header};
 use serde::Deserialize;
-use service::FollowedState;
+use service::{FollowedState, ProjectionHandle};
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use utoipa::ToSchema;
 
 use crate::answer::POSITION_HEADER;
@@ -21,19 +21,18 @@ use crate::caller::Caller;
 use crate::parameters::{AtLeast, OfTenant};
 use crate::problem::{BodyProblems, CommonProblems, Problem, QueryProblems};
 use crate::shown::{pairs, refuse_rest, take_min_position};
-use crate::state::Api;
+use crate::state::{Api, not_paused};
 
 /// What to do about tables that can't be read; the log says why they can't.
-pub(crate) const REBUILD: &str =
-    "They can't be read. Stop the service and run `leadfold projections rebuild analytics`.";
+pub(crate) const REBUILD: &str = "They can't be read. Build them anew: `leadfold projections rebuild analytics`.";
 
 /// The analytics tables as the API reads them. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Analysis {
-    /// The tables; `None` where they could not be opened.
-    pub reader: Option<AnalyticsReader>,
-    /// How far they have followed.
-    pub state: watch::Receiver<FollowedState>,
+    /// The tables.
+    pub reader: AnalyticsReader,
+    /// The way to what keeps them up to date.
+    pub projection: ProjectionHandle,
     /// Threads of their own: a query must not hold up other requests.
     pub runtime: Handle,
     /// Queries at the same time; each may take what `limits` say.
@@ -162,6 +161,9 @@ impl Api {
         F: Future<Output = Result<T, QueryError>> + Send + 'static,
     {
         self.reached(min_position)?;
+        if let Some(analysis) = &self.analysis {
+            not_paused(&analysis.projection, min_position)?;
+        }
         let (reader, _) = self.analysed(min_position).await?;
         let snapshot = reader.snapshot();
         let position = snapshot.position();
@@ -201,14 +203,15 @@ impl Api {
         let Some(analysis) = &self.analysis else {
             return Err(Problem::analytics_unavailable("They are not kept here."));
         };
-        let Some(reader) = &analysis.reader else {
+        let mut state = analysis.projection.state();
+        let is_broken = |state: &FollowedState| !state.is_ready && state.error.is_some() && state.rebuilding.is_none();
+        if is_broken(&state.borrow()) {
             return Err(Problem::analytics_unavailable(REBUILD));
-        };
+        }
         let wanted = LogPosition(min_position.unwrap_or_default());
-        let mut state = analysis.state.clone();
         let there = state.wait_for(|state| state.is_ready && state.position >= wanted);
         match tokio::time::timeout(self.patience(), there).await {
-            Ok(Ok(_)) => Ok((reader.clone(), analysis)),
+            Ok(Ok(_)) => Ok((analysis.reader.clone(), analysis)),
             Ok(Err(_)) | Err(_) => Err(Problem::analytics_behind()),
         }
     }

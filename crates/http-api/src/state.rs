@@ -12,7 +12,7 @@ use lead_domain::VisitorId;
 use metrics_exporter_prometheus::PrometheusHandle;
 use proofs::Notary;
 use serde::Serialize;
-use service::{RawInput, Receipt, ServiceError, ServiceHandle};
+use service::{ProjectionHandle, RawInput, Receipt, ServiceError, ServiceHandle};
 use tokio::sync::Semaphore;
 use utoipa::ToSchema;
 
@@ -137,6 +137,7 @@ impl Api {
     /// Waits until the listing holds what the caller has seen before.
     pub(crate) async fn wait(&self, min_position: Option<u64>) -> Result<(), Problem> {
         self.reached(min_position)?;
+        not_paused(self.service.listing_projection(), min_position)?;
         if let Some(position) = min_position {
             self.service.wait_listed(LogPosition(position), self.options.listing_wait).await?;
         }
@@ -161,4 +162,12 @@ impl Api {
     fn listed(&self) -> Result<(), Problem> {
         if self.service.listing().borrow().is_ready { Ok(()) } else { Err(Problem::listing_not_ready()) }
     }
+}
+
+/// Refuses to wait for a position that a projection doesn't come to, because somebody paused it.
+pub(crate) fn not_paused(projection: &ProjectionHandle, min_position: Option<u64>) -> Result<(), Problem> {
+    let (state, wanted) = (projection.state(), LogPosition(min_position.unwrap_or_default()));
+    let state = state.borrow();
+    let waits_in_vain = state.is_paused && state.position < wanted;
+    if waits_in_vain { Err(Problem::paused(projection.name(), state.position)) } else { Ok(()) }
 }

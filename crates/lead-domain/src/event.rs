@@ -542,4 +542,49 @@ impl Event {
             | Self::InteractionOrphaned { .. } => Candidates::new(),
         }
     }
+
+    /// Shows every visitor that the event names, also as the first owner of a lead that it is about; some more than once.
+    /// What a fold of the event may read or change is theirs.
+    pub fn each_visitor(&self, see: &mut dyn FnMut(VisitorId)) {
+        for lead in self.leads() {
+            see(lead.visitor);
+        }
+        match self {
+            Self::VisitorCreated { visitor }
+            | Self::IdentifierLearned { visitor, .. }
+            | Self::LeadOpened { visitor, .. }
+            | Self::ConsentChanged { visitor, .. } => see(*visitor),
+            Self::IdentifierMoved { from: one, to: other, .. }
+            | Self::VisitorsMerged { survivor: one, absorbed: other }
+            | Self::VisitorsUnmerged { survivor: one, restored: other, .. }
+            | Self::DuplicateSuspected { visitor: one, other, .. }
+            | Self::DuplicateSettled { visitor: one, other } => [*one, *other].into_iter().for_each(see),
+            Self::VisitorErased { visitor, members } => {
+                std::iter::once(*visitor).chain(members.iter().copied()).for_each(see)
+            }
+            Self::ConversionRepeated { counted_for, .. } => see(counted_for.visitor),
+            Self::CustomerLearned { .. }
+            | Self::InteractionAttached { .. }
+            | Self::InteractionOrphaned { .. }
+            | Self::InteractionMoved { .. }
+            | Self::ConversionRecorded { .. }
+            | Self::ConversionWithdrawn { .. }
+            | Self::LeadClosed { .. }
+            | Self::LeadReopened { .. }
+            | Self::LeadTypeChanged { .. }
+            | Self::LeadAssigned { .. }
+            | Self::NoteAdded { .. }
+            | Self::AttributesSet { .. }
+            | Self::InteractionCounted { .. }
+            | Self::InteractionsRecounted { .. }
+            | Self::InteractionDiscredited { .. }
+            | Self::ScoreChanged { .. }
+            | Self::TemperatureChanged { .. }
+            | Self::StageEntered { .. }
+            | Self::NurtureStarted { .. }
+            | Self::NurtureStepDue { .. }
+            | Self::NurtureStepSuppressed { .. }
+            | Self::NurtureStopped { .. } => {}
+        }
+    }
 }

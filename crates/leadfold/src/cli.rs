@@ -19,7 +19,7 @@ pub(crate) use audit::{
     AsOfArgs, AsOfCommand, BackupArgs, ExplainArgs, HeadsArgs, ProveArgs, ReplayArgs, RestoreArgs, VerifyArgs,
     WhatIfArgs,
 };
-pub(crate) use care::{ProjectionsAct, ProjectionsArgs, QuarantineAct, QuarantineArgs, QuarantineFilter};
+pub(crate) use care::{ProjectArgs, ProjectionsAct, ProjectionsArgs, QuarantineAct, QuarantineArgs, QuarantineFilter};
 pub(crate) use export::{ExportCommand, ExportFormat, ExportTo};
 pub(crate) use leads::{LeadsArgs, LeadsWanted};
 pub(crate) use orphans::{DuplicatesArgs, OrphanAct, OrphanArgs, OrphansArgs};
@@ -123,10 +123,18 @@ pub(crate) enum Command {
     )]
     #[command(subcommand)]
     Export(ExportCommand),
-    /// Show the read models and how far they have followed; build one anew
+    /// Show the read models and how far they have followed; pause one, build it anew, look after who is left out of it
     #[command(after_help = "Examples:\n  leadfold projections\n  leadfold projections rebuild listing\n  \
-        leadfold projections rebuild analytics")]
+        leadfold projections pause analytics\n  leadfold projections parked listing")]
     Projections(ProjectionsArgs),
+    /// Keep a read model in this process and a folder of its own, beside whoever holds the data
+    #[command(
+        after_help = "It reads the log as it grows, locks nothing, and takes processor time that nobody else wants. The \
+        first SIGTERM or Ctrl-C makes durable what is there and stops. `leadfold sql --tables FOLDER` asks the tables that it \
+        keeps; other programs read its files as they are.\n\nExamples:\n  leadfold project analytics --into /srv/reporting\n  \
+        leadfold project listing --into copy --once"
+    )]
+    Project(ProjectArgs),
     /// Run the service: HTTP, the feed, the clock, the listing
     #[command(
         after_help = "The first SIGTERM or Ctrl-C finishes what is under way and stops; a second one stops at once, \
@@ -236,6 +244,7 @@ impl Command {
                 | Self::Verify(_)
                 | Self::Repair
                 | Self::Projections(_)
+                | Self::Project(_)
                 | Self::Replay(_)
                 | Self::Prove(_)
                 | Self::Heads(_)

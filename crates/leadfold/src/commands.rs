@@ -21,6 +21,7 @@ mod leads;
 mod nurture;
 mod orphans;
 mod policy;
+mod project;
 mod projections;
 mod prove;
 mod quarantine;
@@ -64,6 +65,7 @@ pub(crate) fn run(command: &Command, settings: &Settings, configuration: &Config
         Command::Sql(args) => sql::run(args, settings),
         Command::Export(what) => exports::run(what, settings),
         Command::Projections(args) => projections::run(args, settings),
+        Command::Project(args) => project::run(args, settings),
         Command::Serve(args) => crate::serve::run(args, settings),
         Command::Feed(command) => feed::run(command, settings),
         Command::Keys(command) => keys::run(command, settings),

@@ -7,7 +7,7 @@
 //! DIR/tables/              what follows the log and can be rebuilt from it (RocksDB)
 //! DIR/keys/                the keys that personal data is sealed with: not for backups of the log
 //! DIR/checkpoint/          a copy of the log, while a backup is being made
-//! DIR/projections/         read models, which can be rebuilt from the log
+//! DIR/projections/         read models, which can be rebuilt from the log; NAME.paused beside one that is paused
 //! DIR/proofs/              hashes over the log's records, which can be computed again
 //! ```
 
@@ -25,9 +25,9 @@ use indicatif::ProgressBar;
 use key_vault::{KeyVault, MasterKey};
 use lead_domain::TenantId;
 use listing::Listing;
-use projector::{Projection, Projector};
+use projector::{PauseMark, Projection, Projector};
 use proofs::Notary;
-use rocks_store::{LogOptions, ReadOnlyLog, RocksLog, RocksTables, TablesOptions};
+use rocks_store::{GrowingLog, LogOptions, ReadOnlyLog, RocksLog, RocksTables, TablesOptions};
 use thread_priority::{
     NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id,
 };
@@ -160,12 +160,39 @@ impl Folder {
         projector(&self.settings.data, self.engine.parts())
     }
 
-    /// The listing, caught up with the log.
+    /// The listing, caught up with the log unless it is paused.
     pub(crate) fn listing(&self) -> anyhow::Result<Listing> {
         let mut projector = self.projector()?;
-        let head = self.engine.head().position;
-        catch_up(&mut projector, head, LISTING)?;
+        self.follow(&mut projector, LISTING)?;
         Ok(projector.into_projection())
+    }
+
+    /// Brings a projection to the end of the log, unless it is paused. What was erased goes in any case.
+    fn follow<P: Projection>(&self, projector: &mut Projector<P>, what: &'static str) -> anyhow::Result<()> {
+        let (name, head) = (projector.projection().name(), self.engine.head().position);
+        let erased = self.engine.erasures()?.last().map(|(position, _)| *position).unwrap_or_default();
+        if self.pause(name).is_set() && erased <= projector.checkpoint() {
+            let position = projector.checkpoint();
+            eprintln!(
+                "projection {name} is paused at position {position} of {head}; `leadfold projections resume {name}` lets \
+                 it go on"
+            );
+            return Ok(());
+        }
+        catch_up(projector, head, what)?;
+        let left_out = projector.parked().waiting();
+        if left_out > 0 {
+            eprintln!(
+                "{left_out} visitors are left out of projection {name}, because a record of theirs doesn't fit: see \
+                 `leadfold projections parked {name}`"
+            );
+        }
+        Ok(())
+    }
+
+    /// Whether a projection is paused.
+    pub(crate) fn pause(&self, projection: &str) -> PauseMark {
+        PauseMark::of(&self.settings.data, projection)
     }
 
     /// The analytics tables' projector, not yet caught up.
@@ -175,10 +202,10 @@ impl Folder {
         Ok(Projector::new(parts.log.clone(), parts.vault.clone(), tables)?)
     }
 
-    /// The analytics tables, caught up with the log, and durable.
+    /// The analytics tables, caught up with the log unless they are paused, and durable.
     pub(crate) fn analytics(&self) -> anyhow::Result<Analytics> {
         let mut projector = self.analytics_projector()?;
-        catch_up(&mut projector, self.engine.head().position, "filling the analytics tables")?;
+        self.follow(&mut projector, TABLES)?;
         projector.seal()?;
         Ok(projector.into_projection())
     }
@@ -211,6 +238,18 @@ impl Folder {
 
 /// The log of the folder as it stands, for who only reads: also while a service holds the folder, which goes on.
 pub(crate) fn log_to_read(settings: &Settings) -> anyhow::Result<ReadOnlyLog> {
+    let log = ReadOnlyLog::open(&log_beside(settings)?, &LogOptions::default());
+    log.with_context(|| format!("cannot open the data folder {}", settings.data.display()))
+}
+
+/// The log of the folder as it grows, for who only reads.
+pub(crate) fn growing_log(settings: &Settings) -> anyhow::Result<GrowingLog> {
+    let log = GrowingLog::open(&log_beside(settings)?, LogOptions::default());
+    log.with_context(|| format!("cannot open the data folder {}", settings.data.display()))
+}
+
+/// Where the log is, for who reads it beside a service that may be there, and gives way to it.
+fn log_beside(settings: &Settings) -> anyhow::Result<PathBuf> {
     refuse_server(settings)?;
     let folder = &settings.data;
     if !folder.join("log").is_dir() {
@@ -219,8 +258,12 @@ pub(crate) fn log_to_read(settings: &Settings) -> anyhow::Result<ReadOnlyLog> {
     if folder.join(ADDRESS).exists() {
         give_way();
     }
-    let log = ReadOnlyLog::open(&folder.join("log"), &LogOptions::default());
-    log.with_context(|| format!("cannot open the data folder {}", folder.display()))
+    Ok(folder.join("log"))
+}
+
+/// The keys of the folder, for who only reads.
+pub(crate) fn vault_to_read(settings: &Settings) -> anyhow::Result<KeyVault> {
+    open_vault(&settings.data.join("keys"), settings.master_key()?)
 }
 
 /// Lets this program, with all threads that it starts from here on, have only the processor time that nobody else wants: a
@@ -236,9 +279,7 @@ fn give_way() {
 /// Log and keys of the folder, for who only reads. The tables are empty ones.
 pub(crate) fn parts_to_read(settings: &Settings) -> anyhow::Result<Parts> {
     let log = Arc::new(log_to_read(settings)?);
-    let keys = settings.data.join("keys");
-    let vault = open_vault(&keys, settings.master_key()?)?;
-    Ok(Parts { log, tables: Arc::new(MemoryTables::new()), vault: Arc::new(vault) })
+    Ok(Parts { log, tables: Arc::new(MemoryTables::new()), vault: Arc::new(vault_to_read(settings)?) })
 }
 
 /// What signs heads of the log in a data folder.
@@ -255,6 +296,8 @@ pub(crate) fn projector(folder: &Path, parts: &Parts) -> anyhow::Result<Projecto
 
 /// What the listing's progress bar says.
 pub(crate) const LISTING: &str = "listing the leads";
+/// And that of the analytics tables.
+pub(crate) const TABLES: &str = "filling the analytics tables";
 
 /// Brings a projection to `head`, with a progress bar that says `what` when that takes long.
 pub(crate) fn catch_up<P: Projection>(
@@ -340,7 +383,7 @@ fn no_data(folder: &Path) -> UsageError {
     ))
 }
 
-fn lock(folder: &Path) -> anyhow::Result<File> {
+pub(crate) fn lock(folder: &Path) -> anyhow::Result<File> {
     let path = folder.join("lock");
     let mut options = File::options();
     let file = options.read(true).write(true).create(true).truncate(false).open(&path);

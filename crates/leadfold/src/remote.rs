@@ -103,6 +103,18 @@ impl Call {
         Self::of(Method::POST, "/v1/checkpoint".to_owned(), Repeat::Safe)
     }
 
+    /// Something that a projection is told; telling it twice changes nothing more.
+    pub(crate) fn tell_projection(projection: &str, what: &str) -> Self {
+        Self::of(Method::POST, format!("/v1/projections/{projection}/{what}"), Repeat::Safe)
+    }
+
+    /// A visitor whom a projection does without.
+    pub(crate) fn discard_parked(projection: &str, visitor: &str, reason: &str) -> Self {
+        let body = serde_json::json!({ "reason": reason }).to_string();
+        let call = Self::tell_projection(projection, &format!("parked/{visitor}/discard"));
+        call.body("application/json", body.into_bytes())
+    }
+
     /// A signature under the head of the log.
     pub(crate) fn sign_head() -> Self {
         Self::of(Method::POST, "/v1/heads".to_owned(), Repeat::Safe)
@@ -360,8 +372,15 @@ impl Server {
     ///
     /// # Errors
     /// [`RemoteError`]
-    pub(crate) fn listed(&self, call: Call) -> anyhow::Result<Answer> {
-        self.send(&call.query("min_position", self.head()?.to_string()))
+    pub(crate) fn listed(&self, mut call: Call) -> anyhow::Result<Answer> {
+        call = call.query("min_position", self.head()?.to_string());
+        let answer = self.send(&call);
+        let paused = answer.as_ref().err().and_then(|error| error.downcast_ref::<RemoteError>());
+        let Some(said) = paused.and_then(RemoteError::paused) else { return answer };
+        // As it stands is what whoever paused it wants it to be read as.
+        eprintln!("{said}");
+        call.query.retain(|(name, _)| name != "min_position");
+        self.send(&call)
     }
 }
 

@@ -33,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use address::Address;
 pub(crate) use analysed::limits as query_limits;
+pub(crate) use signals::watch as watch_signals;
 
 use self::nats::{JetStreamInlet, Known, LateNats, Nats, Waiting};
 use self::outgoing::Deliveries;
@@ -61,10 +62,12 @@ pub(crate) fn run(args: &ServeArgs, settings: &Settings) -> anyhow::Result<()> {
     let projector = folder.projector()?;
     let options = ServiceOptions { clock: settings.clock, fed: args.nats.nats.is_some(), ..ServiceOptions::default() };
     let mark = nats::mark(&folder.engine)?;
-    let analysed = analysed::Analysed::start(&folder)?;
     let notary = Arc::new(folder.notary()?);
     let (engine, held) = folder.release();
-    let service = Service::start(engine, projector, options)?;
+    let parts = engine.parts().clone();
+    let erased_before = engine.erasures()?.last().map(|(position, _)| *position).unwrap_or_default();
+    let service = Service::start(engine, projector, &settings.data, options)?;
+    let analysed = analysed::Analysed::start(&settings.data, &parts, (service.handle().erasures(), erased_before))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(REQUEST_THREADS)
         .enable_all()

@@ -8,6 +8,8 @@ use proto_events::Personal;
 use proto_events::stored::InputRef;
 use thiserror::Error;
 
+use crate::parked::Parked;
+
 /// How far a model has followed the log. The chain value tells whether it is still the same log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Checkpoint {
@@ -79,8 +81,9 @@ pub trait Projection {
     /// When the store can't be read.
     fn checkpoint(&self) -> Result<Checkpoint, ModelError>;
 
-    /// Whether the record's personal part can change the model. Opening one costs about as much as folding one.
-    fn wants_personal(&self, header: &Header, input: InputRef<'_>) -> bool;
+    /// Whether the record's personal part can change the model, by the record alone: records are opened ahead of the fold.
+    /// Opening one costs about as much as folding one.
+    fn wants_personal(header: &Header, input: InputRef<'_>) -> bool;
 
     /// Takes the next record into memory.
     ///
@@ -99,8 +102,23 @@ pub trait Projection {
     /// When the store fails. Nothing was written then, and the projector calls [`Projection::discard`].
     fn commit(&mut self, checkpoint: Checkpoint) -> Result<(), ModelError>;
 
-    /// Forgets what was folded since the last commit.
+    /// Forgets what was folded since the last commit, and the list that [`Projection::park`] brought.
     fn discard(&mut self);
+
+    /// The streams that the model leaves out, as of its checkpoint.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    fn parked(&self) -> Result<Parked, ModelError> {
+        Ok(Parked::default())
+    }
+
+    /// Takes the list of streams that the model leaves out into memory; the next commit stores it in the same step as the
+    /// checkpoint. Whether the model has a place for it: one that has none stops at a record that doesn't fit.
+    fn park(&mut self, parked: &Parked) -> bool {
+        let _ = parked;
+        false
+    }
 
     /// Called before catching up, with the number of records to come. A model may prepare for many: an empty one may be
     /// loaded unseen. Its commits then need not survive a crash, and readers need not see them, until
@@ -110,6 +128,15 @@ pub trait Projection {
     /// When the store fails.
     fn prepare(&mut self, behind: u64) -> Result<(), ModelError> {
         let _ = behind;
+        Ok(())
+    }
+
+    /// Called when a model that is built beside another one is near the end of the log, before the other one is closed: work
+    /// that taking its place needs, and that may take long, belongs here.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn stand_by(&mut self) -> Result<(), ModelError> {
         Ok(())
     }
 

@@ -1,20 +1,23 @@
 //! The worker that drives one projection: reads, opens, folds, commits.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 
-use event_log::{Chain, EventLog, LogError, LogPosition, Record};
-use key_vault::{KeySlot, KeyVault, OpenError, SubjectKey, VaultError};
-use proto_events::{DecodeError, Facts, Personal, stored};
+use event_log::{Chain, EventLog, Header, LogError, LogPosition, Record};
+use key_vault::{KeyVault, OpenError, VaultError};
+use lead_domain::{Event, VisitorId};
+use proto_events::DecodeError;
 use rustc_hash::FxHashMap;
 use thiserror::Error;
 
+use crate::parked::{PARKED_MAX, Parked, ParkedStream};
 use crate::projection::{Checkpoint, FoldError, ModelError, Park, Projection, Recorded};
+use crate::reading::{AHEAD_MIN, CHUNKS_QUEUED_MAX, Chunks, Reader, Ready};
 
 /// How many records pass between two calls of the progress function.
 const PROGRESS_RECORDS: u64 = 8_192;
-/// How many visitors' keys stay in memory while catching up, about 10 MB. Finding one again costs more than opening.
-const KEYS_MAX: usize = 1 << 17;
 
 /// Why a projection could not follow the log. It stands at its checkpoint; what was folded since is forgotten.
 #[derive(Debug, Error)]
@@ -63,18 +66,33 @@ pub enum ProjectorError {
         #[source]
         source: VaultError,
     },
-    /// A record doesn't fit into the model.
+    /// A record doesn't fit into the model, and there is no stream that could be left out: it concerns no visitor, or it
+    /// erases one, or the model has no place to remember it.
     #[error(
         "take the record at position {position} into projection {projection}: {park}. \
          Run `leadfold projections rebuild {projection}`; if it fails at the same position, verify the log"
     )]
-    Parked {
+    Unfit {
         /// Which projection.
         projection: &'static str,
         /// Which record.
         position: LogPosition,
         /// What doesn't fit.
         park: Park,
+    },
+    /// More streams would be left out than [`PARKED_MAX`].
+    #[error(
+        "go on with projection {projection}: at position {position} more than {PARKED_MAX} visitors are left out of its \
+         model, because {reason}. See `leadfold projections parked {projection}`; then rebuild it with a program that can \
+         take them, or discard them"
+    )]
+    TooManyParked {
+        /// Which projection.
+        projection: &'static str,
+        /// Which record.
+        position: LogPosition,
+        /// What didn't fit into it.
+        reason: String,
     },
     /// The model's store failed.
     #[error("keep projection {projection}")]
@@ -107,8 +125,22 @@ pub struct Projector<P> {
     committed: Checkpoint,
     /// Of the last record folded: what [`Projector::take_fresh`] has taken since the last commit.
     folded: Checkpoint,
-    /// Emptied at the end of each catching up, so that a key destroyed since is asked for again.
-    keys: FxHashMap<u64, Option<SubjectKey>>,
+    /// Streams that are left out, as of the last record folded.
+    left_out: Parked,
+    /// The same as of the last commit.
+    parked: Parked,
+    /// Records that were found not to fit, with what doesn't: they are met again without trying.
+    unfit: BTreeMap<LogPosition, Park>,
+    /// Those that an earlier model of this projection left out: what was decided about them holds.
+    earlier: Parked,
+}
+
+/// What became of a record.
+enum Taken {
+    /// It is in, or left out.
+    Done,
+    /// It doesn't fit, and what was folded before it had to be forgotten: read on behind the last commit.
+    Unfit,
 }
 
 /// What one catching up has done so far.
@@ -134,7 +166,25 @@ impl<P: Projection> Projector<P> {
                 return Err(ProjectorError::OtherLog { projection: name, checkpoint: committed.position });
             }
         }
-        Ok(Self { log, vault, projection, committed, folded: committed, keys: FxHashMap::default() })
+        let parked = projection.parked().map_err(|source| ProjectorError::Model { projection: name, source })?;
+        Ok(Self {
+            log,
+            vault,
+            projection,
+            committed,
+            folded: committed,
+            left_out: parked.clone(),
+            parked,
+            unfit: BTreeMap::new(),
+            earlier: Parked::default(),
+        })
+    }
+
+    /// What was decided about streams that an earlier model left out holds for this one, where it has to leave them out too.
+    #[must_use]
+    pub fn after(mut self, earlier: Parked) -> Self {
+        self.earlier = earlier;
+        self
     }
 
     /// Takes the records behind the checkpoint up to `until`, or up to the head if that comes first, and commits them.
@@ -152,11 +202,37 @@ impl<P: Projection> Projector<P> {
     ) -> Result<LogPosition, ProjectorError> {
         let until = until.min(self.log.head().position);
         let done = self.follow(until, progress);
-        self.keys = FxHashMap::default();
         if done.is_err() {
             self.discard();
         }
         done.map(|()| self.committed.position)
+    }
+
+    /// Takes records in as [`Projector::catch_up`] does, but doesn't tell the model how near the head it is: one that is
+    /// built beside another doesn't take its place yet.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn build_up(
+        &mut self,
+        until: LogPosition,
+        progress: &mut dyn FnMut(LogPosition),
+    ) -> Result<LogPosition, ProjectorError> {
+        let until = until.min(self.log.head().position);
+        let done = if until > self.committed.position { self.read_log(until, progress) } else { Ok(()) };
+        if done.is_err() {
+            self.discard();
+        }
+        done.map(|()| self.committed.position)
+    }
+
+    /// Lets a model that was built up beside another one prepare to take its place.
+    ///
+    /// # Errors
+    /// When the model's store fails.
+    pub fn stand_by(&mut self) -> Result<(), ProjectorError> {
+        let done = self.projection.stand_by().map_err(|source| self.model(source));
+        done.inspect_err(|_| self.discard())
     }
 
     /// Says how many records are about to come by [`Projector::take_fresh`], as far as can be told. A model may put work
@@ -182,12 +258,24 @@ impl<P: Projection> Projector<P> {
         if header.position > self.folded.position.next() {
             self.close_gap(header.position)?;
         }
-        let personal = recorded.personal.filter(|_| self.projection.wants_personal(header, recorded.input));
-        let taken = self.fold(&Recorded { personal, ..*recorded }, chain);
+        let taken = self.take_next(recorded, chain);
         if taken.is_err() {
             self.discard();
         }
-        taken
+        match taken? {
+            Taken::Done => Ok(()),
+            // It is durable: read from the log it is left out.
+            Taken::Unfit => self.close_gap(header.position.next()),
+        }
+    }
+
+    fn take_next(&mut self, recorded: &Recorded<'_>, chain: Chain) -> Result<Taken, ProjectorError> {
+        let header = recorded.header;
+        if self.leaves_out(header, recorded.events)? {
+            return self.passed(header, chain);
+        }
+        let personal = recorded.personal.filter(|_| P::wants_personal(header, recorded.input));
+        self.fold(&Recorded { personal, ..*recorded }, chain)
     }
 
     /// Commits what [`Projector::take_fresh`] has taken. Returns the new checkpoint.
@@ -222,6 +310,24 @@ impl<P: Projection> Projector<P> {
         self.log.head().position.0.saturating_sub(self.committed.position.0)
     }
 
+    /// The streams that are left out of the model, as of its checkpoint.
+    #[must_use]
+    pub const fn parked(&self) -> &Parked {
+        &self.parked
+    }
+
+    /// Somebody decided to do without a stream that is left out: it no longer counts as trouble. Durable with the model.
+    /// Whether it is left out at all.
+    ///
+    /// # Errors
+    /// When the model's store fails.
+    pub fn discard_parked(&mut self, visitor: VisitorId, reason: &str) -> Result<bool, ProjectorError> {
+        if !self.left_out.discard(visitor, reason) {
+            return Ok(false);
+        }
+        self.write().and_then(|()| self.seal()).inspect_err(|_| self.discard()).map(|()| true)
+    }
+
     /// The projection, to read its model.
     #[must_use]
     pub const fn projection(&self) -> &P {
@@ -252,27 +358,78 @@ impl<P: Projection> Projector<P> {
 
     /// Folds the records behind the last one up to `until`, and commits.
     fn read_log(&mut self, until: LogPosition, progress: &mut dyn FnMut(LogPosition)) -> Result<(), ProjectorError> {
-        let behind = until.0.saturating_sub(self.folded.position.0);
-        if self.folded == self.committed {
-            self.projection.prepare(behind).map_err(|source| self.model(source))?;
-        }
         let mut run = Run { until, progress };
-        let log = Arc::clone(&self.log);
-        let mut failed = None;
-        log.read(self.folded.position.next(), &mut |record| match self.take(&record, &mut run) {
-            Ok(()) if self.folded.position < run.until => ControlFlow::Continue(()),
-            Ok(()) => ControlFlow::Break(()),
-            Err(error) => {
-                failed = Some(error);
-                ControlFlow::Break(())
-            }
-        })?;
-        if let Some(error) = failed {
-            return Err(error);
-        }
+        // Each record that doesn't fit is met twice: what was folded of it can't be told from what came before.
+        while let Taken::Unfit = self.read_once(&mut run)? {}
         self.commit()?;
         (run.progress)(self.folded.position);
         Ok(())
+    }
+
+    /// Folds until the end, or until a record turns out not to fit.
+    fn read_once(&mut self, run: &mut Run<'_>) -> Result<Taken, ProjectorError> {
+        let behind = run.until.0.saturating_sub(self.folded.position.0);
+        if self.folded == self.committed {
+            self.projection.prepare(behind).map_err(|source| self.model(source))?;
+        }
+        let (log, vault) = (Arc::clone(&self.log), Arc::clone(&self.vault));
+        if behind >= AHEAD_MIN
+            && let Some(taken) = self.read_ahead(&*log, &vault, run)
+        {
+            return taken;
+        }
+        let mut reader = self.reader(&vault);
+        let mut ended = Ok(Taken::Done);
+        log.read(self.folded.position.next(), &mut |record| match reader
+            .ready(&record)
+            .and_then(|ready| self.take(&ready, run))
+        {
+            Ok(Taken::Done) if self.folded.position < run.until => ControlFlow::Continue(()),
+            end => {
+                ended = end;
+                ControlFlow::Break(())
+            }
+        })?;
+        ended
+    }
+
+    /// The same while another thread reads on; `None` when the system gives none.
+    fn read_ahead(
+        &mut self,
+        log: &dyn EventLog,
+        vault: &KeyVault,
+        run: &mut Run<'_>,
+    ) -> Option<Result<Taken, ProjectorError>> {
+        let range = (self.folded.position.next(), run.until);
+        let reader = self.reader(vault);
+        std::thread::scope(|scope| {
+            let (sender, chunks) = sync_channel(CHUNKS_QUEUED_MAX);
+            let reading = std::thread::Builder::new().name("read ahead".to_owned());
+            let reading = reading.spawn_scoped(scope, move || reader.read_ahead(log, range, &sender)).ok()?;
+            let taken = self.take_all(&chunks, run);
+            // What is behind the end, or behind a record that doesn't fit, is not wanted.
+            drop(chunks);
+            match reading.join() {
+                Ok(()) => Some(taken),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        })
+    }
+
+    fn take_all(&mut self, chunks: &Chunks, run: &mut Run<'_>) -> Result<Taken, ProjectorError> {
+        for chunk in chunks {
+            for ready in chunk? {
+                if let Taken::Unfit = self.take(&ready, run)? {
+                    return Ok(Taken::Unfit);
+                }
+            }
+        }
+        Ok(Taken::Done)
+    }
+
+    fn reader<'a>(&self, vault: &'a KeyVault) -> Reader<'a> {
+        let (projection, wants_personal) = (self.projection.name(), P::wants_personal);
+        Reader { projection, wants_personal, vault, keys: FxHashMap::default() }
     }
 
     fn settle(&mut self) -> Result<(), ProjectorError> {
@@ -280,30 +437,91 @@ impl<P: Projection> Projector<P> {
         self.projection.settle(behind).map_err(|source| self.model(source))
     }
 
-    /// Folds one record, and commits when the projection is full.
-    fn take(&mut self, record: &Record<'_>, run: &mut Run<'_>) -> Result<(), ProjectorError> {
-        let (header, projection) = (&record.header, self.projection.name());
-        let position = header.position;
-        let decoding = |source| ProjectorError::Decode { projection, position, source };
-        let facts = stored::decode_facts(header.codec, record.facts).map_err(decoding)?;
-        let personal = self.open(record, &facts)?;
-        let (input, events, personal) = (facts.input.as_input(), facts.events.as_slice(), personal.as_ref());
-        self.fold(&Recorded { header, input, events, personal }, record.chain)?;
-        if position.0.is_multiple_of(PROGRESS_RECORDS) {
-            (run.progress)(position);
+    /// Takes one record in, and commits when the projection is full.
+    fn take(&mut self, ready: &Ready, run: &mut Run<'_>) -> Result<Taken, ProjectorError> {
+        let Ready { header, chain, facts, personal } = ready;
+        let taken = if self.leaves_out(header, &facts.events)? {
+            self.passed(header, *chain)?
+        } else {
+            let (input, events, personal) = (facts.input.as_input(), facts.events.as_slice(), personal.as_ref());
+            self.fold(&Recorded { header, input, events, personal }, *chain)?
+        };
+        if header.position.0.is_multiple_of(PROGRESS_RECORDS) {
+            (run.progress)(header.position);
         }
-        Ok(())
+        Ok(taken)
     }
 
     /// Folds the next record, and commits when the projection is full.
-    fn fold(&mut self, recorded: &Recorded<'_>, chain: Chain) -> Result<(), ProjectorError> {
-        let (position, projection) = (recorded.header.position, self.projection.name());
-        self.projection.fold(recorded).map_err(|error| match error {
-            FoldError::Park(park) => ProjectorError::Parked { projection, position, park },
-            FoldError::Model(source) => ProjectorError::Model { projection, source },
-        })?;
-        self.folded = Checkpoint { position, chain };
-        if self.projection.is_full() { self.commit() } else { Ok(()) }
+    fn fold(&mut self, recorded: &Recorded<'_>, chain: Chain) -> Result<Taken, ProjectorError> {
+        let header = recorded.header;
+        match self.projection.fold(recorded) {
+            Ok(()) => self.passed(header, chain),
+            Err(FoldError::Park(park)) => self.found_unfit(header, recorded.events, park),
+            Err(FoldError::Model(source)) => Err(self.model(source)),
+        }
+    }
+
+    /// The record has been dealt with.
+    fn passed(&mut self, header: &Header, chain: Chain) -> Result<Taken, ProjectorError> {
+        self.folded = Checkpoint { position: header.position, chain };
+        if self.projection.is_full() {
+            self.commit()?;
+        }
+        Ok(Taken::Done)
+    }
+
+    /// Remembers a record that doesn't fit, and forgets what was folded of it.
+    fn found_unfit(&mut self, header: &Header, events: &[Event], park: Park) -> Result<Taken, ProjectorError> {
+        let (position, projection) = (header.position, self.projection.name());
+        // What an erasure takes out must not stay because something else went wrong.
+        if header.visitor == 0 || is_erasure(events) || !self.projection.park(&self.left_out) {
+            return Err(ProjectorError::Unfit { projection, position, park });
+        }
+        tracing::error!(
+            projection,
+            position = position.0,
+            reason = park.reason,
+            "a record doesn't fit, and is left out"
+        );
+        self.unfit.insert(position, park);
+        self.discard();
+        Ok(Taken::Unfit)
+    }
+
+    /// Whether the record is left out: it doesn't fit, or a visitor whom it names is left out since earlier. Then everybody
+    /// is whom it names. An erasure is taken in any case.
+    fn leaves_out(&mut self, header: &Header, events: &[Event]) -> Result<bool, ProjectorError> {
+        if (self.left_out.is_empty() && self.unfit.is_empty()) || is_erasure(events) {
+            return Ok(false);
+        }
+        let mut named: Vec<VisitorId> =
+            Some(VisitorId(header.visitor)).filter(|visitor| visitor.0 > 0).into_iter().collect();
+        events.iter().for_each(|event| event.each_visitor(&mut |visitor| named.push(visitor)));
+        named.sort_unstable();
+        named.dedup();
+        let since = header.position.0;
+        let like = match self.unfit.get(&header.position) {
+            Some(park) => Some((since, park.reason.to_owned())),
+            None => {
+                named.iter().find_map(|visitor| self.left_out.stream(*visitor)).map(|it| (it.cause, it.reason.clone()))
+            }
+        };
+        let Some((cause, reason)) = like else { return Ok(false) };
+        let before = self.left_out.clone();
+        for visitor in named {
+            let discarded = self.earlier.stream(visitor).and_then(|stream| stream.discarded.clone());
+            let (tenant, reason) = (header.tenant, reason.clone());
+            self.left_out.hold(visitor, &ParkedStream { tenant, since, cause, reason, records: 0, discarded });
+        }
+        if self.left_out.waiting() > PARKED_MAX {
+            // What led here is in the model, so that somebody can look at it.
+            self.left_out = before;
+            self.commit()?;
+            let (projection, position) = (self.projection.name(), header.position);
+            return Err(ProjectorError::TooManyParked { projection, position, reason });
+        }
+        Ok(true)
     }
 
     /// Forgets what was folded since the last commit.
@@ -312,55 +530,35 @@ impl<P: Projection> Projector<P> {
         // A model that was being loaded stands at its beginning again.
         self.committed = self.projection.checkpoint().unwrap_or(self.committed);
         self.folded = self.committed;
+        if self.committed.position == LogPosition::START {
+            self.parked = Parked::default();
+        }
+        self.left_out.clone_from(&self.parked);
     }
 
     fn commit(&mut self) -> Result<(), ProjectorError> {
+        if self.folded == self.committed { Ok(()) } else { self.write() }
+    }
+
+    /// Puts what was folded, the checkpoint and the streams left out into the model.
+    fn write(&mut self) -> Result<(), ProjectorError> {
         let folded = self.folded;
-        if folded != self.committed {
-            self.projection.commit(folded).map_err(|source| self.model(source))?;
-            self.committed = folded;
-            tracing::debug!(projection = self.projection.name(), position = folded.position.0, "a batch is committed");
+        if self.left_out != self.parked {
+            self.projection.park(&self.left_out);
         }
+        self.projection.commit(folded).map_err(|source| self.model(source))?;
+        self.committed = folded;
+        self.parked.clone_from(&self.left_out);
+        tracing::debug!(projection = self.projection.name(), position = folded.position.0, "a batch is committed");
         Ok(())
-    }
-
-    /// The personal part, if there is one, the projection wants it, and the visitor wasn't erased.
-    fn open(&mut self, record: &Record<'_>, facts: &Facts) -> Result<Option<Personal>, ProjectorError> {
-        let (header, projection) = (&record.header, self.projection.name());
-        if header.personal_len == 0
-            || header.key == 0
-            || !self.projection.wants_personal(header, facts.input.as_input())
-        {
-            return Ok(None);
-        }
-        let position = header.position;
-        let Some(key) = self.key(header.key, position)? else { return Ok(None) };
-        let opened = key.open(&record.chain.0, record.personal);
-        let opened = opened.map_err(|source| ProjectorError::Sealed { position, source })?;
-        let personal = stored::decode_personal(header.codec, &opened);
-        personal.map(Some).map_err(|source| ProjectorError::Decode { projection, position, source })
-    }
-
-    /// The key of that number; `None` when it was destroyed.
-    fn key(&mut self, number: u64, position: LogPosition) -> Result<Option<&SubjectKey>, ProjectorError> {
-        if self.keys.len() >= KEYS_MAX && !self.keys.contains_key(&number) {
-            self.keys.clear();
-        }
-        let found = match self.keys.entry(number) {
-            std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
-            std::collections::hash_map::Entry::Vacant(unknown) => {
-                let slot = self.vault.get(number).map_err(|source| ProjectorError::Vault { position, source })?;
-                unknown.insert(match slot {
-                    KeySlot::Live(key) => Some(key),
-                    KeySlot::Destroyed => None,
-                    KeySlot::Empty => return Err(ProjectorError::KeyMissing { position, key: number }),
-                })
-            }
-        };
-        Ok(found.as_ref())
     }
 
     fn model(&self, source: ModelError) -> ProjectorError {
         ProjectorError::Model { projection: self.projection.name(), source }
     }
+}
+
+/// Whether somebody is erased by it.
+fn is_erasure(events: &[Event]) -> bool {
+    events.iter().any(|event| matches!(event, Event::VisitorErased { .. }))
 }

@@ -12,5 +12,5 @@ mod database;
 mod log;
 mod tables;
 
-pub use log::{LogOptions, ReadOnlyLog, RocksLog};
+pub use log::{GrowingLog, LogOptions, ReadOnlyLog, RocksLog};
 pub use tables::{RocksTables, TablesOptions};

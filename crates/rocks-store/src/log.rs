@@ -4,6 +4,7 @@
 //! last durable position also stands in the [head mark](head_mark), a file beside the folder, so that a log that comes
 //! back shorter than it was is noticed.
 
+mod growing;
 mod head_mark;
 mod options;
 mod read_only;
@@ -17,6 +18,7 @@ use event_log::{Batch, EventLog, Head, LogError, LogPosition, Record, RecordErro
 use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{DB, IteratorMode, ReadOptions, WriteBatch, WriteOptions};
 
+pub use growing::GrowingLog;
 pub use options::LogOptions;
 pub use read_only::ReadOnlyLog;
 

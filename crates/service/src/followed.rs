@@ -1,18 +1,19 @@
 //! The listing that follows the log, and the connections that read it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::PathBuf;
 use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use engine::{FreshBatch, FreshRecord, FreshRecords};
-use event_log::{EventLog, LogPosition};
+use event_log::LogPosition;
 pub use listing::ListingError;
 use listing::{Listing, ListingReader, ListingReaders};
-use projector::{Projection, Projector, ProjectorError, Recorded};
-use tokio::sync::{Semaphore, watch};
+use projector::{ModelError, Projection, Projector, ProjectorError, Recorded};
+use tokio::sync::Semaphore;
 
 use crate::handle::{ServiceError, ServiceHandle};
+use crate::steering::{Models, Steering, Turn};
 
 /// How often a wait for records looks whether the service stops.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -27,49 +28,49 @@ pub(crate) const FRESH_MAX: usize = 65_536;
 /// How long a listing that failed is left alone before it is tried again.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// How far the listing has followed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ListingState {
-    /// The last record in it.
-    pub position: LogPosition,
-    /// Whether it has caught up once since the service began. Before that its file may still be replaced.
-    pub is_ready: bool,
-    /// Why it doesn't follow at the moment, if so.
-    pub error: Option<String>,
-}
-
 /// The thread that keeps the listing up to date.
 ///
 /// It takes records from the writer's memory as they become durable, and from the log what it missed there.
 pub(crate) struct Follower {
-    pub(crate) projector: Projector<Listing>,
-    pub(crate) log: Arc<dyn EventLog>,
+    pub(crate) projector: Option<Projector<Listing>>,
     pub(crate) fresh: FreshRecords,
-    pub(crate) state: watch::Sender<ListingState>,
-    pub(crate) stop: Arc<AtomicBool>,
+    pub(crate) steering: Steering<Listing>,
+    /// How long to rest behind the last commit.
+    pub(crate) rest: Duration,
 }
 
 impl Follower {
-    /// Follows until it is told to stop, and then to the end of the log.
+    /// Follows until it is told to stop, and then, unless it is paused, to the end of the log.
     pub(crate) fn run(mut self) {
         let mut behind = true;
-        while !self.stop.load(Ordering::Acquire) {
-            let followed = if behind { self.catch_up() } else { self.take_fresh() };
-            behind = followed.is_err();
+        while !self.steering.is_stopping() {
+            let followed = match self.steering.turn(&mut self.projector) {
+                Ok(Turn::Follow) if behind => self.catch_up().map(|()| false),
+                Ok(Turn::Follow) => self.take_fresh().map(|()| false),
+                Ok(Turn::Rest) => {
+                    self.let_pass();
+                    Ok(true)
+                }
+                Err(error) => Err(error),
+            };
+            behind = followed.as_ref().copied().unwrap_or(true);
             if let Err(error) = followed {
-                self.failed(&error);
+                self.steering.failed(self.projector.as_ref(), &error);
                 self.pause();
             }
         }
-        if let Err(error) = self.catch_up() {
-            self.failed(&error);
+        self.steering.stop_building();
+        if !self.steering.is_paused()
+            && let Err(error) = self.catch_up()
+        {
+            self.steering.failed(self.projector.as_ref(), &error);
         }
     }
 
     /// Takes everything from the log.
     fn catch_up(&mut self) -> Result<(), ProjectorError> {
-        let head = self.log.head().position;
-        let position = self.projector.catch_up(head, &mut |_| {})?;
+        let Some(projector) = &mut self.projector else { return Ok(()) };
+        let position = projector.catch_up(self.steering.log().head().position, &mut |_| {})?;
         self.shows(position);
         Ok(())
     }
@@ -79,60 +80,79 @@ impl Follower {
     /// A commit costs about the same for one change of a lead as for several, so after a long one the next waits as long:
     /// under load that writes each row less often, and without load there is nothing to wait for.
     fn take_fresh(&mut self) -> Result<(), ProjectorError> {
-        let mut rest = Duration::ZERO;
-        while !self.stop.load(Ordering::Acquire) {
-            let until = Instant::now() + rest;
-            let mut wait = LOOK_EVERY;
-            let mut records = 0;
-            // A stream of records that never pauses must not put the commit off for ever.
-            while records < FRESH_MAX {
-                match self.fresh.next(wait) {
-                    Ok(batches) => {
-                        take_fresh(&mut self.projector, &batches)?;
-                        records += batches.iter().map(FreshBatch::len).sum::<usize>();
-                        wait = until.saturating_duration_since(Instant::now());
-                    }
-                    Err(RecvTimeoutError::Timeout) => break,
-                    // The writer has ended, and soon this thread is told to.
-                    Err(RecvTimeoutError::Disconnected) => {
-                        std::thread::sleep(wait);
-                        break;
-                    }
+        let Some(projector) = &mut self.projector else { return Ok(()) };
+        let until = Instant::now() + self.rest;
+        let mut wait = LOOK_EVERY;
+        let mut records = 0;
+        // A stream of records that never pauses must not put the commit off for ever.
+        while records < FRESH_MAX {
+            match self.fresh.next(wait) {
+                Ok(batches) => {
+                    take_fresh(projector, &batches)?;
+                    records += batches.iter().map(FreshBatch::len).sum::<usize>();
+                    wait = until.saturating_duration_since(Instant::now());
+                }
+                Err(RecvTimeoutError::Timeout) => break,
+                // The writer has ended, and soon this thread is told to.
+                Err(RecvTimeoutError::Disconnected) => {
+                    std::thread::sleep(wait);
+                    break;
                 }
             }
-            if records == 0 {
-                // What was missed, and nothing came behind it.
-                if self.projector.checkpoint() < self.log.head().position {
-                    self.catch_up()?;
-                }
-                rest = Duration::ZERO;
-                continue;
-            }
-            let started = Instant::now();
-            let position = self.projector.commit_fresh()?;
-            rest = rest_after(records, started.elapsed());
-            self.shows(position);
         }
+        if records == 0 {
+            self.rest = Duration::ZERO;
+            // What was missed, and nothing came behind it.
+            let is_behind = projector.checkpoint() < self.steering.log().head().position;
+            return if is_behind { self.catch_up() } else { Ok(()) };
+        }
+        let started = Instant::now();
+        let position = projector.commit_fresh()?;
+        self.rest = rest_after(records, started.elapsed());
+        self.shows(position);
         Ok(())
     }
 
-    fn shows(&self, position: LogPosition) {
-        self.state.send_replace(ListingState { position, is_ready: true, error: None });
-        metrics::gauge!("leadfold_listing_position_records").set(position.0 as f64);
+    /// Lets go of what has become durable: it is read from the log later.
+    fn let_pass(&self) {
+        if let Err(RecvTimeoutError::Disconnected) = self.fresh.next(LOOK_EVERY).map(drop) {
+            std::thread::sleep(LOOK_EVERY);
+        }
     }
 
-    fn failed(&self, error: &ProjectorError) {
-        let error = with_causes(error);
-        tracing::error!(error, "the listing doesn't follow; what is recorded is safe");
-        self.state.send_modify(|state| state.error = Some(error));
+    fn shows(&self, position: LogPosition) {
+        if let Some(projector) = &self.projector {
+            self.steering.shows(projector, position, true);
+        }
+        metrics::gauge!("leadfold_listing_position_records").set(position.0 as f64);
     }
 
     fn pause(&self) {
         let mut left = RETRY_AFTER;
-        while left > Duration::ZERO && !self.stop.load(Ordering::Acquire) {
+        while left > Duration::ZERO && !self.steering.is_stopping() {
             std::thread::sleep(LOOK_EVERY);
             left = left.saturating_sub(LOOK_EVERY);
         }
+    }
+}
+
+/// New models of the listing of a data folder.
+pub(crate) struct ListingModels {
+    pub(crate) data: PathBuf,
+    pub(crate) readers: ListingReaders,
+}
+
+impl Models<Listing> for ListingModels {
+    fn begin(&self) -> Result<Listing, ModelError> {
+        Listing::begin_rebuild_for(&self.data, self.readers.clone()).map_err(|error| ModelError(Box::new(error)))
+    }
+
+    fn is_unseen(&self, model: &Listing) -> bool {
+        model.is_unseen()
+    }
+
+    fn abandon(&self, model: Listing) {
+        model.abandon();
     }
 }
 
@@ -184,8 +204,15 @@ impl Readers {
     }
 
     fn take(&self) -> Result<ListingReader, ListingError> {
-        let free = self.free.lock().ok().and_then(|mut free| free.pop());
-        free.map_or_else(|| self.source.open(), Ok)
+        loop {
+            let free = self.free.lock().ok().and_then(|mut free| free.pop());
+            match free {
+                // Those of a model whose place another one took read the old one.
+                Some(reader) if !self.source.is_current(&reader) => {}
+                Some(reader) => return Ok(reader),
+                None => return self.source.open(),
+            }
+        }
     }
 
     fn put(&self, reader: ListingReader) {

@@ -10,10 +10,11 @@ use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use crate::decide::Task;
-use crate::followed::{ListingState, Readers};
+use crate::followed::Readers;
 use crate::input::{RawInput, Receipt, Watermark};
 use crate::options::ServiceOptions;
 use crate::pace::{FeedStanding, Pace};
+use crate::steering::{FollowedState, ProjectionHandle};
 
 /// What an input weighs besides its bytes.
 const OVERHEAD_BYTES: usize = 512;
@@ -107,7 +108,7 @@ impl Shared {
 pub struct ServiceHandle {
     pub(crate) queue: mpsc::Sender<Work>,
     pub(crate) shared: Arc<Shared>,
-    pub(crate) listing: watch::Receiver<ListingState>,
+    pub(crate) listing: ProjectionHandle,
 }
 
 impl ServiceHandle {
@@ -277,8 +278,14 @@ impl ServiceHandle {
 
     /// How far the listing has followed; changes as it does.
     #[must_use]
-    pub fn listing(&self) -> watch::Receiver<ListingState> {
-        self.listing.clone()
+    pub fn listing(&self) -> watch::Receiver<FollowedState> {
+        self.listing.state()
+    }
+
+    /// The way to the listing's projection.
+    #[must_use]
+    pub const fn listing_projection(&self) -> &ProjectionHandle {
+        &self.listing
     }
 
     /// Bytes of inputs that are under way.

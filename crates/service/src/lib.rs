@@ -40,13 +40,16 @@ mod person;
 
 mod log_follower;
 
+mod steering;
+
 pub use command::CommandError;
-pub use followed::{ListingError, ListingState, take_fresh};
+pub use followed::{ListingError, take_fresh};
 pub use handle::{Fed, ServiceError, ServiceHandle};
 pub use input::{EventReceipt, Form, RawInput, Reason, Receipt, Watermark};
-pub use log_follower::{FollowedState, LogFollower};
+pub use log_follower::LogFollower;
 pub use meaning::{Meaning, Suppression, identifiers, meaning};
 pub use options::ServiceOptions;
 pub use pace::FeedStanding;
 pub use past::{Base, Build, LISTINGS, Maker, Past, PastError, PastLimits, Pasts, PastsError, Progress, Streams};
 pub use service::{Service, StartError};
+pub use steering::{Followable, FollowedState, Models, Order, OrderError, ProjectionHandle};

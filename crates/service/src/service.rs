@@ -1,23 +1,27 @@
 //! The stages, started and brought to rest.
 
 use std::io;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, RwLock, mpsc};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use engine::{Engine, EngineError, Tenant};
+use event_log::LogPosition;
 use listing::Listing;
-use projector::Projector;
+use projector::{PauseMark, Projection, Projector};
 use thiserror::Error;
 use tokio::sync::{Semaphore, watch};
 
 use crate::answers;
 use crate::decide::Decider;
 use crate::decode::{self, DecoderSource};
-use crate::followed::{FRESH_MAX, Follower, ListingState, Readers, with_causes};
+use crate::followed::{FRESH_MAX, Follower, ListingModels, Readers, with_causes};
 use crate::handle::{ServiceHandle, Shared, Work};
 use crate::options::ServiceOptions;
 use crate::pace::Pace;
+use crate::steering::{Followable, Steering};
 
 /// Calls that may wait for the decoder besides what the bound in bytes allows.
 const CALLS_QUEUED_MAX: usize = 4_096;
@@ -40,6 +44,20 @@ fn spawn<T: Send + 'static>(name: &str, run: impl FnOnce() -> T + Send + 'static
     std::thread::Builder::new().name(name.to_owned()).spawn(run)
 }
 
+/// What the listing is followed with.
+fn followable(shared: &Shared, listing: &Listing, data: &Path, erased_before: LogPosition) -> Followable<Listing> {
+    Followable {
+        name: Listing::NAME,
+        version: listing.version(),
+        log: shared.parts.log.clone(),
+        vault: shared.parts.vault.clone(),
+        pause: PauseMark::of(data, Listing::NAME),
+        models: Box::new(ListingModels { data: data.to_owned(), readers: listing.readers() }),
+        erasures: shared.erasures.subscribe(),
+        erased_before,
+    }
+}
+
 /// A running engine: its threads.
 pub struct Service {
     handle: ServiceHandle,
@@ -52,11 +70,16 @@ pub struct Service {
 }
 
 impl Service {
-    /// Starts the stages around an engine and the projector of its listing.
+    /// Starts the stages around an engine and the projector of its listing, whose model is in the folder `data`.
     ///
     /// # Errors
     /// When the system gives no threads.
-    pub fn start(engine: Engine, projector: Projector<Listing>, options: ServiceOptions) -> Result<Self, StartError> {
+    pub fn start(
+        engine: Engine,
+        projector: Projector<Listing>,
+        data: &Path,
+        options: ServiceOptions,
+    ) -> Result<Self, StartError> {
         let fresh = engine.follow_loosely(FRESH_MAX)?;
         let parts = engine.parts().clone();
         let log = parts.log.clone();
@@ -81,6 +104,7 @@ impl Service {
         let source = || DecoderSource { hash_key, limits: options.limits };
         let known = engine.tenants().iter().map(Tenant::rules).collect();
         let failed = engine.failed();
+        let erased_before = engine.erasures()?.last().map(|(position, _)| *position).unwrap_or_default();
         let decider_source = source();
         let decider = Decider {
             engine,
@@ -91,9 +115,9 @@ impl Service {
             failed: Arc::clone(&failed),
             received: None,
         };
-        let state = ListingState { position: projector.checkpoint(), ..ListingState::default() };
-        let (listing_state, listing) = watch::channel(state);
         let stop_listing = Arc::new(AtomicBool::new(false));
+        let given = followable(&shared, projector.projection(), data, erased_before);
+        let (steering, listing) = Steering::new(given, Ok(&projector), Arc::clone(&stop_listing));
         let source = source();
         let decoder = spawn("decode", move || decode::run(calls, &jobs, &renewals, &source, known))?;
         let decider = {
@@ -115,8 +139,7 @@ impl Service {
             spawn("answers", move || answers::run(&completed, &log, &failed))?
         };
         let follower = {
-            let stop = Arc::clone(&stop_listing);
-            let follower = Follower { projector, log, fresh, state: listing_state, stop };
+            let follower = Follower { projector: Some(projector), fresh, steering, rest: Duration::ZERO };
             spawn("listing", move || follower.run())?
         };
         let handle = ServiceHandle { queue, shared, listing };

@@ -9,7 +9,7 @@ use std::path::Path;
 use chrono::{DateTime, NaiveDate};
 use event_log::{Chain, Header, LogPosition};
 use lead_domain::Event;
-use projector::{Checkpoint, FoldError, ModelError, Park, Projection, Recorded};
+use projector::{Checkpoint, FoldError, ModelError, Park, Parked, Projection, Recorded};
 use proto_events::stored::InputRef;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -17,7 +17,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 const ROWS_MAX: usize = 1_000;
 
 /// Another version is another table layout: the program that reads it looks for its own file.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS days (
@@ -27,7 +27,12 @@ const SCHEMA: &str = "
         sales INTEGER NOT NULL,
         PRIMARY KEY (day, channel)
     ) WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS checkpoint (one INTEGER PRIMARY KEY CHECK (one = 1), position INTEGER, chain BLOB);";
+    CREATE TABLE IF NOT EXISTS checkpoint (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        position INTEGER NOT NULL,
+        chain BLOB NOT NULL,
+        parked TEXT NOT NULL
+    );";
 
 /// A row's key.
 type Key = (NaiveDate, String);
@@ -43,6 +48,8 @@ struct Change {
 pub struct ByChannel {
     file: Connection,
     changes: BTreeMap<Key, Change>,
+    /// The streams that are left out: of the last commit, or newer.
+    parked: Parked,
 }
 
 impl ByChannel {
@@ -56,7 +63,8 @@ impl ByChannel {
         // A commit that a power failure takes away takes its checkpoint with it, so less than FULL is enough.
         file.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;").map_err(storage)?;
         file.execute_batch(SCHEMA).map_err(storage)?;
-        Ok(Self { file, changes: BTreeMap::new() })
+        let parked = parked_in(&file)?;
+        Ok(Self { file, changes: BTreeMap::new(), parked })
     }
 
     /// Day, channel, interactions and sales of each row, in order of day and channel.
@@ -87,7 +95,7 @@ impl Projection for ByChannel {
         Ok(Checkpoint { position: LogPosition(position.cast_unsigned()), chain: Chain(chain) })
     }
 
-    fn wants_personal(&self, _: &Header, _: InputRef<'_>) -> bool {
+    fn wants_personal(_: &Header, _: InputRef<'_>) -> bool {
         false
     }
 
@@ -120,8 +128,10 @@ impl Projection for ByChannel {
                 put.execute(params![day.to_string(), channel, change.interactions, change.sales]).map_err(storage)?;
             }
         }
-        let sql = "INSERT OR REPLACE INTO checkpoint VALUES (1, ?1, ?2)";
-        transaction.execute(sql, params![checkpoint.position.0.cast_signed(), checkpoint.chain.0]).map_err(storage)?;
+        let sql = "INSERT OR REPLACE INTO checkpoint VALUES (1, ?1, ?2, ?3)";
+        let (position, chain) = (checkpoint.position.0.cast_signed(), checkpoint.chain.0);
+        let parked = serde_json::to_string(&self.parked).map_err(|error| ModelError(Box::new(error)))?;
+        transaction.execute(sql, params![position, chain, parked]).map_err(storage)?;
         transaction.commit().map_err(storage)?;
         // Not earlier: where the commit fails, the projector decides what becomes of them.
         self.changes.clear();
@@ -130,7 +140,25 @@ impl Projection for ByChannel {
 
     fn discard(&mut self) {
         self.changes.clear();
+        // Where the file can't be read, what follows fails too.
+        self.parked = parked_in(&self.file).unwrap_or_default();
     }
+
+    fn parked(&self) -> Result<Parked, ModelError> {
+        parked_in(&self.file)
+    }
+
+    fn park(&mut self, parked: &Parked) -> bool {
+        self.parked.clone_from(parked);
+        true
+    }
+}
+
+/// The streams that the model leaves out.
+fn parked_in(file: &Connection) -> Result<Parked, ModelError> {
+    let found = file.query_row("SELECT parked FROM checkpoint", [], |row| row.get::<_, String>(0)).optional();
+    let Some(text) = found.map_err(storage)? else { return Ok(Parked::default()) };
+    serde_json::from_str(&text).map_err(|error| ModelError(Box::new(error)))
 }
 
 /// The model's file could not be read or written.

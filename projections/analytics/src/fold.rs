@@ -7,7 +7,7 @@ use event_log::Header;
 use lead_domain::event::{AttachReason, DiscreditReason, ScoreReason};
 use lead_domain::policy::grid::Grid;
 use lead_domain::{Event, InteractionId, LeadId, Score, Time, VisitorId};
-use projector::{Checkpoint, FoldError, ModelError, Park, Projection, Recorded};
+use projector::{Checkpoint, FoldError, ModelError, Park, Parked, Projection, Recorded};
 use proto_events::policy_document;
 use proto_events::stored::v1::AskV1;
 use proto_events::stored::{Attribute, InputRef, StoredCommand, StoredPolicy};
@@ -57,7 +57,7 @@ impl Projection for Analytics {
         Ok(self.committed)
     }
 
-    fn wants_personal(&self, _: &Header, input: InputRef<'_>) -> bool {
+    fn wants_personal(_: &Header, input: InputRef<'_>) -> bool {
         match input {
             // Free attributes can't be seen from outside.
             InputRef::Interaction(_) => true,
@@ -139,6 +139,15 @@ impl Projection for Analytics {
 
     fn discard(&mut self) {
         self.forget_pending();
+    }
+
+    fn parked(&self) -> Result<Parked, ModelError> {
+        Ok(self.committed_parked.clone())
+    }
+
+    fn park(&mut self, parked: &Parked) -> bool {
+        self.parked.clone_from(parked);
+        true
     }
 
     fn settle(&mut self, behind: u64) -> Result<(), ModelError> {

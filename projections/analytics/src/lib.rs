@@ -22,6 +22,8 @@ mod fold;
 
 mod analytics;
 
+mod rebuild;
+
 mod snapshot;
 
 mod query;

@@ -25,12 +25,13 @@ use std::path::{Path, PathBuf};
 
 use datafusion::arrow::array::{AsArray, RecordBatch};
 use datafusion::arrow::datatypes::{Int32Type, UInt64Type};
-use projector::Checkpoint;
+use event_log::LogPosition;
+use projector::{Checkpoint, Parked};
 
 use crate::error::{AnalyticsError, damaged, io_error};
 use crate::store::file::{DataFile, FileWriter};
 use crate::store::manifest::{FileEntry, Manifest, Tenant};
-use crate::store::part::{Part, merged};
+use crate::store::part::{Keys, Part, merged};
 use crate::table::reading::Reading;
 use crate::table::{PerTable, Table};
 
@@ -54,6 +55,21 @@ pub(crate) struct Store {
     pub(crate) tables: Tables,
 }
 
+/// What becomes durable with the rows of the tail.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seal<'a> {
+    pub(crate) checkpoint: Checkpoint,
+    pub(crate) tenants: &'a BTreeMap<u32, Tenant>,
+    pub(crate) parked: &'a Parked,
+}
+
+/// Rebuilt models begin with generations at a multiple of this: the model in use goes on replacing files meanwhile, and the
+/// names of both must not meet.
+const GENERATIONS_APART: u32 = 1 << 16;
+
+/// How often opening beside another process is tried.
+const READ_ONLY_TRIES_MAX: u32 = 5;
+
 impl Store {
     /// Opens the model in use, and removes what is left over from a crash.
     pub(crate) fn open(folder: PathBuf) -> Result<Self, AnalyticsError> {
@@ -67,10 +83,9 @@ impl Store {
     /// Begins an empty model beside the one in use, damaged or not.
     pub(crate) fn begin_rebuild(folder: PathBuf) -> Result<Self, AnalyticsError> {
         fs::create_dir_all(&folder).map_err(io_error("create", &folder))?;
-        // The generation keeps the new files' names apart from those in use.
         let generation = Manifest::read(&folder).map_or_else(|_| highest_generation(&folder), |old| old.generation);
         let mut manifest = Manifest::default();
-        manifest.generation = generation + 1;
+        manifest.generation = (generation / GENERATIONS_APART + 1).saturating_mul(GENERATIONS_APART);
         Ok(Self { folder, manifest, building: true, tables: Tables::default() })
     }
 
@@ -100,50 +115,70 @@ impl Store {
         Table::ALL.into_iter().map(size).fold((0, 0), |largest, one| (largest.0.max(one.0), largest.1.max(one.1)))
     }
 
-    /// Writes the tail to files and makes `checkpoint` durable. Nothing is changed when it fails.
-    pub(crate) fn seal(
-        &mut self,
-        checkpoint: Checkpoint,
-        tenants: &BTreeMap<u32, Tenant>,
-    ) -> Result<(), AnalyticsError> {
-        self.seal_with((self.tables.clone(), self.manifest.clone()), checkpoint, tenants)
+    /// Writes the tail to files and makes the checkpoint durable. Nothing is changed when it fails.
+    pub(crate) fn seal(&mut self, seal: Seal<'_>) -> Result<(), AnalyticsError> {
+        self.seal_with((self.tables.clone(), self.manifest.clone()), seal)
     }
 
     /// The same with other files than those in use.
     fn seal_with(
         &mut self,
         (mut tables, mut manifest): (Tables, Manifest),
-        checkpoint: Checkpoint,
-        tenants: &BTreeMap<u32, Tenant>,
+        Seal { checkpoint, tenants, parked }: Seal<'_>,
     ) -> Result<(), AnalyticsError> {
-        let from = self.sealed().position.0 + 1;
-        for table in Table::ALL {
-            let parts = tables.get_mut(table);
-            let tail: Vec<Part> = parts.extract_if(.., |part| part.batch().is_some()).collect();
-            if tail.iter().all(|part| part.counting() == 0) {
-                continue;
-            }
-            let name = file_name(table, from, checkpoint.position.0, manifest.generation);
-            let mut writer = FileWriter::begin(&self.folder, &name, table)?;
-            let mut noted = Noted::default();
-            for part in &tail {
-                if let Some(batch) = part.batch() {
-                    let batch = part.counting_batch(batch, table)?;
-                    writer.write(&batch)?;
-                    noted.note(table, from, &batch);
-                }
-            }
-            let file = writer.finish(&self.folder, noted.entry(table, name, from, checkpoint.position.0))?;
-            manifest.files.push(file.entry.clone());
-            parts.push(Part::of_file(file)?);
+        let range = (self.sealed().position.0 + 1, checkpoint.position.0);
+        let (folder, generation) = (self.folder.as_path(), manifest.generation);
+        // Each table on a thread of its own: packing them is most of the work.
+        let written = std::thread::scope(|scope| {
+            let write = |table: Table| {
+                let parts = tables.get_mut(table);
+                let tail: Vec<Part> = parts.extract_if(.., |part| part.batch().is_some()).collect();
+                let thread = std::thread::Builder::new().name(format!("write {table}"));
+                let started = thread.spawn_scoped(scope, move || write_tail(folder, table, generation, range, &tail));
+                started.map_err(io_error("start a thread to write to", folder))
+            };
+            let written = Table::ALL.map(write);
+            written.map(|thread| thread?.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        });
+        for (table, part) in Table::ALL.into_iter().zip(written) {
+            let Some(part) = part? else { continue };
+            manifest.files.extend(part.file().map(|file| file.entry.clone()));
+            tables.get_mut(table).push(part);
         }
         manifest.reaches(checkpoint);
         manifest.tenants.clone_from(tenants);
+        manifest.parked.clone_from(parked);
         manifest.write(&self.folder, self.building)?;
         self.tables = tables;
         self.manifest = manifest;
         Ok(())
     }
+}
+
+/// Writes the rows of a tail that count to a file; `None` without any.
+fn write_tail(
+    folder: &Path,
+    table: Table,
+    generation: u32,
+    (from, to): (u64, u64),
+    tail: &[Part],
+) -> Result<Option<Part>, AnalyticsError> {
+    if tail.iter().all(|part| part.counting() == 0) {
+        return Ok(None);
+    }
+    let name = file_name(table, from, to, generation);
+    let mut writer = FileWriter::begin(folder, &name, table)?;
+    let (mut noted, mut keys) = (Noted::default(), Keys::of(table));
+    for part in tail {
+        if let Some(batch) = part.batch() {
+            let batch = part.counting_batch(batch, table)?;
+            writer.write(&batch)?;
+            noted.note(table, from, &batch);
+            keys.note(&batch);
+        }
+    }
+    let file = writer.finish(folder, noted.entry(table, name, from, to))?;
+    Part::of_written(file, keys).map(Some)
 }
 
 /// Adds a batch to the tail of a table. Of leads and score rows, older rows of the same ones no longer count.
@@ -167,6 +202,22 @@ pub(crate) fn append(tables: &mut Tables, table: Table, batch: RecordBatch) -> R
         parts.push(together);
     }
     Ok(())
+}
+
+/// The files of a model that another process may be keeping: position, tables, names of tenants. Changes nothing.
+pub(crate) fn read_only(folder: &Path) -> Result<(LogPosition, Tables, Vec<String>), AnalyticsError> {
+    let mut tries = 1;
+    loop {
+        let manifest = Manifest::read(folder)?;
+        match load(folder, &manifest) {
+            // Files of an older manifest go when a newer one is in place.
+            Err(_) if tries < READ_ONLY_TRIES_MAX => tries += 1,
+            loaded => {
+                let tenants = manifest.tenants.values().map(|tenant| tenant.name.clone()).collect();
+                return Ok((manifest.checkpoint().unwrap_or_default().position, loaded?, tenants));
+            }
+        }
+    }
 }
 
 fn load(folder: &Path, manifest: &Manifest) -> Result<Tables, AnalyticsError> {

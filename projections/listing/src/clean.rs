@@ -36,7 +36,7 @@ impl Listing {
 
     /// Cleans the file where that is to be done, once for all erasures that are near, and only in its place.
     pub(crate) fn clean(&mut self, behind: u64) -> Result<(), ListingError> {
-        let is_settled = behind <= NEAR_RECORDS && self.loading.is_none() && self.state.phase == Phase::Indexed;
+        let is_settled = behind <= NEAR_RECORDS && !self.is_unseen() && self.state.phase == Phase::Indexed;
         if !self.unclean || !is_settled {
             return Ok(());
         }

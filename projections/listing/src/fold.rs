@@ -6,7 +6,7 @@ mod life_cycle;
 
 use event_log::Header;
 use lead_domain::Event;
-use projector::{Checkpoint, FoldError, ModelError, Park, Projection, Recorded};
+use projector::{Checkpoint, FoldError, ModelError, Park, Parked, Projection, Recorded};
 use proto_events::policy_document;
 use proto_events::stored::v1::AskV1;
 use proto_events::stored::{InputRef, StoredCommand, StoredPolicy};
@@ -43,7 +43,7 @@ impl Projection for Listing {
         state.map(|state| state.checkpoint).map_err(|source| ModelError(Box::new(source)))
     }
 
-    fn wants_personal(&self, _: &Header, input: InputRef<'_>) -> bool {
+    fn wants_personal(_: &Header, input: InputRef<'_>) -> bool {
         match input {
             // Names, addresses and free attributes can't be seen from outside.
             InputRef::Interaction(_) => true,
@@ -112,8 +112,24 @@ impl Projection for Listing {
         self.forget_pending();
     }
 
+    fn parked(&self) -> Result<Parked, ModelError> {
+        if self.loading.as_ref().is_some_and(Loading::is_spoilt) {
+            return Ok(Parked::default());
+        }
+        store::read_parked(&self.connection, self.file()).map_err(|source| ModelError(Box::new(source)))
+    }
+
+    fn park(&mut self, parked: &Parked) -> bool {
+        self.parked = Some(parked.clone());
+        true
+    }
+
     fn prepare(&mut self, behind: u64) -> Result<(), ModelError> {
         self.prepare_for(behind).map_err(|source| ModelError(Box::new(source)))
+    }
+
+    fn stand_by(&mut self) -> Result<(), ModelError> {
+        self.stand_by_loaded().map_err(|source| ModelError(Box::new(source)))
     }
 
     fn settle(&mut self, behind: u64) -> Result<(), ModelError> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use event_log::LogPosition;
 use lead_domain::policy::grid::{Grid, Steps};
 use lead_domain::{CloseCause, LeadId, Name, VisitorId};
-use projector::{Checkpoint, FoldError, ModelError, Park};
+use projector::{Checkpoint, FoldError, ModelError, Park, Parked};
 use rusqlite::{Connection, OptionalExtension, params};
 use rustc_hash::FxHashMap;
 
@@ -63,6 +63,8 @@ pub struct Listing {
     pub(crate) readers: ListingReaders,
     /// While the model is loaded; `connection` is to the file that is loaded then.
     pub(crate) loading: Option<Loading>,
+    /// The file of a model that was loaded, is followed, and has not taken its place; `connection` is to it.
+    pub(crate) standing_by: Option<PathBuf>,
     pub(crate) limits: LoadLimits,
     /// While loading, so many changed leads in memory before closed ones are written.
     pub(crate) write_done_at: usize,
@@ -79,6 +81,8 @@ pub struct Listing {
     pub(crate) erased: Vec<VisitorId>,
     /// Whether the file may still hold, where nobody looks, what an erasure has taken out of its rows.
     pub(crate) unclean: bool,
+    /// The streams that are left out, where that has changed since the last commit.
+    pub(crate) parked: Option<Parked>,
     /// How many leads more of each tenant are open, or closed by that cause.
     pub(crate) counts: BTreeMap<(u32, &'static str), i64>,
     /// Of the records folded since the last commit; while loading, about of those whose rows are in memory.
@@ -137,6 +141,8 @@ impl Listing {
         let path = store::path_in(data);
         let connection = store::open_writer(&path)?;
         store::remove_earlier(data)?;
+        // Of a process that was killed; it holds what nobody would erase.
+        store::remove(&store::loading_path(&path))?;
         let state = store::read_state(&connection, &path)?;
         let mut listing = Self::of(path, connection, state, None, limits);
         listing.unclean = clean::is_marked(&listing.path);
@@ -155,12 +161,35 @@ impl Listing {
         Ok(Self::of(path, connection, state, Some(loading), LoadLimits::default()))
     }
 
+    /// [`Listing::begin_rebuild`] for readers of the model in use, which read the new one once it has taken its place.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn begin_rebuild_for(data: &Path, readers: ListingReaders) -> Result<Self, ListingError> {
+        Ok(Self { readers, ..Self::begin_rebuild(data)? })
+    }
+
+    /// Whether it is built beside the model in use, so that nobody reads it yet.
+    #[must_use]
+    pub const fn is_unseen(&self) -> bool {
+        self.loading.is_some() || self.standing_by.is_some()
+    }
+
+    /// Throws away a model that has not taken its place. One that has stays.
+    pub fn abandon(self) {
+        let unseen = self.loading.as_ref().map(|loading| loading.path().to_owned()).or(self.standing_by.clone());
+        drop(self);
+        // What can't be removed now is removed with the next opening.
+        let _ = unseen.map(|path| store::remove(&path));
+    }
+
     fn of(path: PathBuf, connection: Connection, state: State, loading: Option<Loading>, limits: LoadLimits) -> Self {
         Self {
             connection,
             readers: ListingReaders::new(path.clone()),
             path,
             loading,
+            standing_by: None,
             limits,
             write_done_at: 0,
             state,
@@ -172,6 +201,7 @@ impl Listing {
             grids: BTreeMap::new(),
             erased: Vec::new(),
             unclean: false,
+            parked: None,
             counts: BTreeMap::new(),
             pending_bytes: 0,
             pending_leads: 0,
@@ -265,7 +295,8 @@ impl Listing {
         let state = State { checkpoint, leads, ..self.state };
         // What is loaded stands in one transaction, which was begun with the file, and nobody reads it.
         let transaction = self.loading.is_none().then(|| self.connection.unchecked_transaction()).transpose()?;
-        let columns = self.loading.is_none().then(|| self.readers.columns()).filter(|columns| columns.is_wanted());
+        // What stands beside the model in use is no business of its readers.
+        let columns = (!self.is_unseen()).then(|| self.readers.columns()).filter(|columns| columns.is_wanted());
         let (after, position) = (self.state.checkpoint.position, checkpoint.position);
         let mut change = Change { after, position, entries: Vec::new() };
         for (visitor, is_stored) in self.visitors.changed() {
@@ -277,6 +308,9 @@ impl Listing {
         }
         self.write_small()?;
         store::write_state(&self.connection, &state)?;
+        if let Some(parked) = &self.parked {
+            store::write_parked(&self.connection, parked)?;
+        }
         if let Some(columns) = &columns {
             columns.announce(change);
         }
@@ -324,6 +358,7 @@ impl Listing {
         self.leads.committed(KEPT_ROWS_MAX, |lead| lead.index_changed = false);
         self.visitors.committed(KEPT_ROWS_MAX, |visitor| visitor.shown_changed = false);
         self.forget_small();
+        self.parked = None;
         self.pending_leads = 0;
         self.pending_bytes = 0;
     }
@@ -333,6 +368,7 @@ impl Listing {
         self.leads.clear();
         self.visitors.clear();
         self.forget_small();
+        self.parked = None;
         self.pending_leads = 0;
         self.pending_bytes = 0;
         if let Some(loading) = &mut self.loading {
@@ -370,7 +406,7 @@ impl Listing {
     /// When much is to come: begins to load an empty model, and drops the indexes of another one if making them anew is
     /// quicker than keeping them.
     pub(crate) fn prepare_for(&mut self, behind: u64) -> Result<(), ListingError> {
-        if self.loading.is_some() {
+        if self.is_unseen() {
             return Ok(());
         }
         if self.state.checkpoint.position == LogPosition::START && behind >= self.limits.records_min {
@@ -393,7 +429,7 @@ impl Listing {
         }
         self.leads.shrink(KEPT_ROWS_NEAR_MAX);
         self.visitors.shrink(KEPT_ROWS_NEAR_MAX);
-        if self.loading.is_some() {
+        if self.is_unseen() {
             return self.finish_loading();
         }
         if self.state.phase == Phase::Loading {
@@ -412,7 +448,8 @@ impl Listing {
 
     /// The file that is written to.
     pub(crate) fn file(&self) -> &Path {
-        self.loading.as_ref().map_or(&self.path, |loading| loading.path())
+        let loading = self.loading.as_ref().map(Loading::path);
+        loading.or(self.standing_by.as_deref()).unwrap_or(&self.path)
     }
 
     fn unreadable(&self, error: RowError) -> FoldError {

@@ -121,26 +121,47 @@ impl Listing {
         Ok(())
     }
 
-    /// Puts the loaded model, which has been written to its end, in its place.
-    pub(crate) fn finish_loading(&mut self) -> Result<(), ListingError> {
+    /// Gives a loaded model its indexes and a journal, still beside its place: it is followed there from now on.
+    pub(crate) fn stand_by_loaded(&mut self) -> Result<(), ListingError> {
         // A spoilt one holds nothing that could take a model's place.
         let Some(loading) = self.loading.take_if(|loading| !loading.is_spoilt) else { return Ok(()) };
-        let finished = self.put_in_place(&loading.path);
-        if finished.is_err() {
-            self.loading = Some(Loading { is_spoilt: true, ..loading });
+        let finished = self.finish_file(&loading.path);
+        match finished {
+            Ok(()) => self.standing_by = Some(loading.path),
+            Err(_) => self.loading = Some(Loading { is_spoilt: true, ..loading }),
         }
         finished
     }
 
-    fn put_in_place(&mut self, loaded: &Path) -> Result<(), ListingError> {
-        // The file must be closed before it is moved; until the new one is open, an empty database stands in.
-        let nowhere = Connection::open_in_memory();
-        let nowhere = nowhere.map_err(|source| Concerning { doing: "open", path: &self.path }.store(source))?;
-        let connection = mem::replace(&mut self.connection, nowhere);
+    fn finish_file(&mut self, loaded: &Path) -> Result<(), ListingError> {
+        let connection = self.let_go()?;
         store::finish_loading(connection, loaded, &self.state)?;
-        self.readers.replace(|| store::replace(loaded, &self.path))?;
+        self.connection = store::open_writer(loaded)?;
+        self.state = store::read_state(&self.connection, loaded)?;
+        Ok(())
+    }
+
+    /// Puts the loaded model, which has been written to its end, in its place.
+    pub(crate) fn finish_loading(&mut self) -> Result<(), ListingError> {
+        self.stand_by_loaded()?;
+        let Some(loaded) = self.standing_by.clone() else { return Ok(()) };
+        // Whoever cleaned the model in use meanwhile has removed the mark.
+        if mem::take(&mut self.unclean) {
+            self.mark_unclean()?;
+        }
+        self.let_go()?.close().map_err(|(_, source)| Concerning { doing: "close", path: &loaded }.store(source))?;
+        self.readers.replace(|| store::replace(&loaded, &self.path))?;
+        self.standing_by = None;
         self.connection = store::open_writer(&self.path)?;
         self.state = store::read_state(&self.connection, &self.path)?;
         Ok(())
+    }
+
+    /// The connection, to be closed. The file must be closed before it is moved; until another one is open, an empty
+    /// database stands in.
+    fn let_go(&mut self) -> Result<Connection, ListingError> {
+        let nowhere = Connection::open_in_memory();
+        let nowhere = nowhere.map_err(|source| Concerning { doing: "open", path: &self.path }.store(source))?;
+        Ok(mem::replace(&mut self.connection, nowhere))
     }
 }

@@ -69,6 +69,12 @@ impl ListingReaders {
         ListingReader::open_file(self.path.clone(), Arc::clone(&columns))
     }
 
+    /// Whether that reader reads the file in use; another model may have taken its place.
+    #[must_use]
+    pub fn is_current(&self, reader: &ListingReader) -> bool {
+        Arc::ptr_eq(&self.columns(), &reader.columns)
+    }
+
     /// The columns that the writer keeps up to date.
     pub(crate) fn columns(&self) -> Arc<SharedColumns> {
         Arc::clone(&self.columns.lock().unwrap_or_else(PoisonError::into_inner))

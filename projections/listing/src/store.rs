@@ -15,7 +15,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use event_log::{Chain, LogPosition};
-use projector::Checkpoint;
+use projector::{Checkpoint, Parked};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 use crate::error::{Concerning, ListingError};
@@ -58,7 +58,7 @@ pub(crate) struct State {
     pub(crate) leads: u64,
 }
 
-/// Where the model of a data folder lives: `projections/listing-v5.sqlite`.
+/// Where the model of a data folder lives: `projections/listing-v6.sqlite`.
 pub(crate) fn path_in(data: &Path) -> PathBuf {
     path_of(data, MODEL_VERSION)
 }
@@ -232,6 +232,21 @@ pub(crate) fn write_state(connection: &Connection, state: &State) -> rusqlite::R
         .prepare_cached("UPDATE state SET position = ?1, chain = ?2, phase = ?3, leads = ?4 WHERE id = 1")?
         .execute(params![position.0.cast_signed(), chain.0, phase, state.leads.cast_signed()])
         .map(|_| ())
+}
+
+/// The streams that the model leaves out.
+pub(crate) fn read_parked(connection: &Connection, path: &Path) -> Result<Parked, ListingError> {
+    let about = Concerning { doing: "read", path };
+    let text = connection.query_row("SELECT parked FROM state WHERE id = 1", [], |row| row.get::<_, Option<String>>(0));
+    let text = text.map_err(|source| about.store(source))?;
+    text.map_or_else(|| Ok(Parked::default()), |text| serde_json::from_str(&text).map_err(|_| about.damaged()))
+}
+
+/// Writes the streams that the model leaves out; part of a transaction.
+pub(crate) fn write_parked(connection: &Connection, parked: &Parked) -> rusqlite::Result<()> {
+    let text = (!parked.is_empty()).then(|| serde_json::to_string(parked)).transpose();
+    let text = text.map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+    connection.execute("UPDATE state SET parked = ?1 WHERE id = 1", params![text]).map(|_| ())
 }
 
 /// Makes the indexes and the full text, in one transaction with the phase that says so.

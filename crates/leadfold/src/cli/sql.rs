@@ -45,6 +45,9 @@ pub(crate) struct SqlArgs {
     /// The file to write to, instead of standard output
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+    /// Ask the tables that `leadfold project analytics` keeps in this folder, as they were made durable last
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) tables: Option<PathBuf>,
     /// Seconds that it may take [default: 600]
     #[arg(long, value_name = "SECONDS")]
     pub(crate) timeout: Option<u64>,

@@ -69,14 +69,15 @@ pub(crate) fn run(args: &ImportArgs, settings: &Settings) -> anyhow::Result<()> 
 fn into_folder(mut folder: Folder, args: &ImportArgs, mapping: Option<Mapping>) -> anyhow::Result<Summary> {
     let default = default_tenant(&folder)?;
     let started = Instant::now();
-    let listing = Follower::start(&folder, expected_records(&args.files))?;
+    let is_paused = folder.pause(Listing::NAME).is_set();
+    let listing = (!is_paused).then(|| Follower::start(&folder, expected_records(&args.files))).transpose()?;
     // An earlier command may have been cut off.
     let imported = rescoring::finish(&mut folder).and_then(|()| import(&mut folder, args, mapping, default));
     // Whatever was decided becomes durable, also when a file breaks off in the middle.
     let flushed = folder.engine.flush().and_then(|()| folder.engine.unfollow());
     // Beside the listing, which has its indexes to make.
     let settled = if flushed.is_ok() { folder.settle() } else { Ok(()) };
-    let followed = listing.finish();
+    let followed = listing.map_or_else(|| folder.listing(), Follower::finish);
     match (flushed, imported) {
         // The writer gives its reason once, to whoever met it first.
         (Err(EngineError::WriterStopped), Err(reason)) => return Err(reason),
@@ -88,7 +89,8 @@ fn into_folder(mut folder: Folder, args: &ImportArgs, mapping: Option<Mapping>) 
     }
     let followed =
         followed.context("cannot list the leads (what was recorded is safe, and the next command lists it)")?;
-    let open = open_leads(&folder, &followed)?;
+    // One that is paused doesn't know.
+    let open = (!is_paused).then(|| open_leads(&folder, &followed)).transpose()?;
     drop(followed);
     if folder.engine.counts().erased > 0 {
         folder.clean().context("people are erased from the log, but not yet from what was built with it")?;
@@ -268,7 +270,7 @@ fn follow(data: &Path, parts: &Parts, fresh: &Receiver<Vec<FreshBatch>>, expecte
     Ok(projector.into_projection())
 }
 
-fn summary(counts: Counts, leads_open: u64, position: u64, started: Instant) -> Summary {
+fn summary(counts: Counts, leads_open: Option<u64>, position: u64, started: Instant) -> Summary {
     Summary {
         read: counts.read,
         recorded: counts.recorded,
@@ -279,7 +281,7 @@ fn summary(counts: Counts, leads_open: u64, position: u64, started: Instant) -> 
         leads_opened: counts.opened,
         leads_converted: counts.converted,
         leads_closed: counts.closed,
-        leads_open: Some(leads_open),
+        leads_open,
         orphans: counts.orphans,
         position,
         seconds: started.elapsed().as_secs_f64(),

@@ -7,7 +7,7 @@ use anyhow::Context;
 use engine::{Engine, EngineError, Finding};
 use lead_domain::book::{CloseCause, Lead, Status};
 use lead_domain::{LeadId, TenantId, Time, VisitorId};
-use listing::{LeadQuery, LeadRow, LeadStatus, ListingReader};
+use listing::{LeadQuery, LeadRow, LeadStatus, Listing, ListingReader};
 use serde::Deserialize;
 
 use crate::folder::Folder;
@@ -55,13 +55,16 @@ impl Recount {
 }
 
 /// Compares both models with the books; brings them up to the end of the log first. Analytics tables that were never made
-/// are left out.
+/// are left out, and so is a model that is paused.
 pub(crate) fn recount(folder: &mut Folder) -> anyhow::Result<Recount> {
     let mut found = Recount::default();
     let tenants: Vec<(TenantId, String)> =
         folder.engine.tenants().iter().map(|tenant| (tenant.id, tenant.name.to_string())).collect();
+    let is_paused = |folder: &Folder, name| folder.pause(name).is_set();
     // What can't be opened is damage of that model, and no reason to leave the other one out.
     match folder.listing().and_then(|listing| Ok(listing.reader()?)) {
+        // It has said so.
+        Ok(_) if is_paused(folder, Listing::NAME) => {}
         Ok(reader) => {
             for (tenant, _) in &tenants {
                 listed(&mut folder.engine, &reader, *tenant, &mut found)?;
@@ -71,6 +74,7 @@ pub(crate) fn recount(folder: &mut Folder) -> anyhow::Result<Recount> {
     }
     if Analytics::is_in(&folder.settings.data) {
         match folder.analytics() {
+            Ok(_) if is_paused(folder, Analytics::NAME) => {}
             Ok(tables) => {
                 for (tenant, name) in &tenants {
                     if let Err(error) = analysed(folder, &tables, (*tenant, name), &mut found) {
@@ -82,7 +86,7 @@ pub(crate) fn recount(folder: &mut Folder) -> anyhow::Result<Recount> {
         }
     }
     let leads = count_leads(&mut folder.engine)?;
-    if found.listed != leads && found.findings.is_empty() {
+    if !is_paused(folder, Listing::NAME) && found.listed != leads && found.findings.is_empty() {
         found.find("the listing".to_owned(), format!("it has {} leads of {leads}", found.listed), LISTING_CURE);
     }
     Ok(found)

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use crate::output::json_line;
-use crate::remote::{Call, PageOf, Server, UNREADABLE};
+use crate::remote::{Answer, Call, PageOf, Server, UNREADABLE};
 
 /// Rows read in one go.
 const PAGE: u64 = 500;
@@ -56,6 +56,15 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
+    /// A request for that page.
+    fn asked_by(&self, call: Call) -> Call {
+        let call = call.query("limit", self.limit.to_string());
+        match &self.cursor {
+            Some(cursor) => call.query("cursor", cursor.clone()),
+            None => call,
+        }
+    }
+
     /// The same page at its full length, for a list of which only some rows count.
     pub(crate) fn whole(&self) -> Self {
         Self { cursor: self.cursor.clone(), limit: PAGE as u32, is_first: self.is_first }
@@ -72,18 +81,18 @@ pub(crate) struct Page<T> {
 impl<T: Serialize + DeserializeOwned> Page<T> {
     /// Asks a service for a page of a list.
     pub(crate) fn sent(server: &Server, call: Call, wanted: &Wanted) -> anyhow::Result<Self> {
-        let mut call = call.query("limit", wanted.limit.to_string());
-        if let Some(cursor) = &wanted.cursor {
-            call = call.query("cursor", cursor.clone());
-        }
-        let PageOf { items, next_cursor, count } = server.send(&call)?.json()?;
+        Self::of(&server.send(&wanted.asked_by(call))?)
+    }
+
+    fn of(answer: &Answer) -> anyhow::Result<Self> {
+        let PageOf { items, next_cursor, count } = answer.json()?;
         Ok(Self { items: items.into_iter().map(Row::sent).collect(), next_cursor, count })
     }
 
     /// The same for what a listing holds: it holds everything that is durable when the first page is asked for.
     pub(crate) fn listed(server: &Server, call: Call, wanted: &Wanted) -> anyhow::Result<Self> {
-        let call = if wanted.is_first { call.query("min_position", server.head()?.to_string()) } else { call };
-        Self::sent(server, call, wanted)
+        let call = wanted.asked_by(call);
+        Self::of(&if wanted.is_first { server.listed(call)? } else { server.send(&call)? })
     }
 }
 

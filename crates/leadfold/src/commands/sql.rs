@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use analytics::{Format, Output, QueryError, QueryLimits, Session, Shown};
+use analytics::{AnalyticsReader, Format, Output, QueryError, QueryLimits, Session, Shown, Snapshot};
 use anyhow::{Context, bail};
 
 use crate::cli::{SqlArgs, SqlFormat};
@@ -35,6 +35,9 @@ pub(crate) fn run(args: &SqlArgs, settings: &Settings) -> anyhow::Result<()> {
     if binary && args.output.is_none() && std::io::stdout().is_terminal() {
         bail!(UsageError("this format is no text; name a file with --output".to_owned()));
     }
+    if let Some(tables) = &args.tables {
+        return ask_tables(tables, args, format, settings);
+    }
     let source = Source::open(settings)?;
     match &source {
         Source::Folder(folder) => ask_folder(folder, args, format)?,
@@ -59,7 +62,34 @@ fn ask_folder(folder: &Folder, args: &SqlArgs, format: Option<Format>) -> anyhow
     let tenants = folder.engine.tenants();
     let name = tenants.iter().find(|it| it.id == tenant).map(|it| it.name.to_string()).unwrap_or_default();
     let tables = folder.analytics()?;
-    let defaults = query_limits(&folder.settings.data);
+    ask(tables.reader().snapshot(), &name, query_limits(&folder.settings.data), args, format)
+}
+
+/// Asks tables that another process keeps.
+fn ask_tables(tables: &Path, args: &SqlArgs, format: Option<Format>, settings: &Settings) -> anyhow::Result<()> {
+    let (reader, tenants) = AnalyticsReader::open(tables)?;
+    let name = match (&settings.tenant, tenants.as_slice()) {
+        (Some(name), _) if tenants.contains(name) => name,
+        (Some(name), _) => bail!(UsageError(format!("there is no tenant \"{name}\" in {}", tables.display()))),
+        (None, [only]) => only,
+        (None, []) => bail!(UsageError(format!(
+            "there are no analytics tables in {}; `leadfold project analytics --into` makes some",
+            tables.display()
+        ))),
+        (None, several) => {
+            bail!(UsageError(format!("there are several tenants ({}); name one with --tenant", several.join(", "))))
+        }
+    };
+    ask(reader.snapshot(), name, QueryLimits::default(), args, format)
+}
+
+fn ask(
+    snapshot: Arc<Snapshot>,
+    tenant: &str,
+    defaults: QueryLimits,
+    args: &SqlArgs,
+    format: Option<Format>,
+) -> anyhow::Result<()> {
     let limits = QueryLimits {
         time: args.timeout.map_or(Duration::from_secs(600), Duration::from_secs),
         memory: args.memory.map_or(defaults.memory, |mebibytes| mebibytes.saturating_mul(1 << 20)),
@@ -68,9 +98,8 @@ fn ask_folder(folder: &Folder, args: &SqlArgs, format: Option<Format>) -> anyhow
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.context("cannot start the threads of the query")?;
-    let snapshot = tables.reader().snapshot();
     runtime.block_on(async {
-        let session = Session::new(Arc::clone(&snapshot), &name, limits).map_err(wrong_query)?;
+        let session = Session::new(Arc::clone(&snapshot), tenant, limits).map_err(wrong_query)?;
         let mut answer = session.query(&args.query).await.map_err(wrong_query)?;
         let Some(format) = format else {
             let mut shown = Shown::new(&answer.schema());

@@ -107,6 +107,14 @@ impl RemoteError {
         matches!(self, Self::Refused { status: StatusCode::NOT_FOUND, kind, .. } if kind == "not-found")
     }
 
+    /// What the service says where what would have to follow is paused.
+    pub(crate) fn paused(&self) -> Option<&str> {
+        match self {
+            Self::Refused { kind, sentence, .. } if kind == "paused" => Some(sentence),
+            Self::Refused { .. } | Self::Unreachable { .. } | Self::Foreign { .. } => None,
+        }
+    }
+
     /// Whether what was asked makes no sense, whatever the service holds.
     pub(crate) fn is_usage(&self) -> bool {
         match self {

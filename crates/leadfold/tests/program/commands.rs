@@ -7,6 +7,7 @@ mod care;
 mod config;
 mod leads;
 mod listing;
+mod projections;
 mod proofs;
 pub(crate) mod refusals;
 mod scores;

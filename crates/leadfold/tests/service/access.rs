@@ -87,6 +87,13 @@ fn routes() -> Vec<Route> {
         configure("/v1/quarantine/{id}/retry", Kind::Repaired),
         configure("/v1/quarantine/{id}/discard", Kind::Quarantined),
         // It shows nothing of anybody's.
+        audit("/v1/projections", Kind::Nothing, 200),
+        audit("/v1/projections/{name}/parked", Kind::Nothing, 200),
+        Route("post", "/v1/projections/{name}/pause", Who::Roles(CONFIGURE), Kind::Nothing, 200, 200),
+        Route("post", "/v1/projections/{name}/resume", Who::Roles(CONFIGURE), Kind::Nothing, 200, 200),
+        Route("post", "/v1/projections/{name}/rebuild", Who::Roles(CONFIGURE), Kind::Nothing, 202, 202),
+        // Nobody is left out.
+        Route("post", "/v1/projections/{name}/parked/{visitor}/discard", Who::Roles(CONFIGURE), Kind::Reason, 404, 404),
         Route("post", "/v1/checkpoint", Who::Roles(CONFIGURE), Kind::Nothing, 201, 201),
         // What another tenant's key counts is its own tenant's.
         Route("post", "/v1/sql", Who::Roles(ANALYSE), Kind::Query, 200, 200),
@@ -165,6 +172,7 @@ fn called(route: &Route, caller: &Caller, things: &mut Things) -> (Answer, u16) 
     };
     let thing = things.make(*kind);
     let path = path.replace("{id}", &thing.id).replace("{position}", &thing.id).replace("{version}", "1");
+    let path = path.replace("{name}", "analytics").replace("{visitor}", "V1");
     let method: Method = method.to_uppercase().parse().expect("a method");
     let request = caller.client.request(method, &path);
     let request = match thing.body {

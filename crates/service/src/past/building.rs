@@ -125,7 +125,7 @@ impl<'a, P: Projection, R> Building<'a, P, R> {
         if self.build.base.is_some_and(|base| header.position <= base.position) {
             return Ok(());
         }
-        let wanted = self.model()?.wants_personal(header, facts.input.as_input());
+        let wanted = P::wants_personal(header, facts.input.as_input());
         let personal = if wanted { self.build.parts.open_personal(record)? } else { None };
         self.fold(header, &facts.input, &events, personal.as_ref())
     }

@@ -9,7 +9,7 @@ use datafusion::arrow::compute::filter_record_batch;
 
 use crate::error::AnalyticsError;
 use crate::store::file::{DataFile, FileWriter};
-use crate::store::part::Part;
+use crate::store::part::{Keys, Part};
 use crate::store::superseded::Superseded;
 use crate::store::{Noted, Store, file_name};
 use crate::table::Table;
@@ -128,7 +128,7 @@ pub(super) fn write(
     let to = entries.last().map_or(0, |file| file.entry.to);
     let name = name_of(table, inputs, generation);
     let mut writer = FileWriter::begin(folder, &name, table)?;
-    let mut noted = Noted::default();
+    let (mut noted, mut keys) = (Noted::default(), Keys::of(table));
     for (part, file) in inputs.iter().zip(entries) {
         let mut at = 0;
         for batch in file.read(&[], None)? {
@@ -141,11 +141,12 @@ pub(super) fn write(
                 .map_err(|source| AnalyticsError::Rows { table: table.name(), source })?;
             writer.write(&counting)?;
             noted.note(table, from, &counting);
+            keys.note(&counting);
             at += rows;
         }
     }
     let file = writer.finish(folder, noted.entry(table, name, from, to))?;
-    Part::of_file(file).map(Some)
+    Part::of_written(file, keys).map(Some)
 }
 
 /// What has been superseded since the inputs were copied is so in the new file too: its rows are those that counted then.

@@ -1,16 +1,13 @@
 //! Files written anew without the rows of erased people that no longer count, in one step with the rows that take their
 //! place.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
 use lead_domain::{LeadId, VisitorId};
-use projector::Checkpoint;
 
-use super::Store;
 use super::compaction::write;
-use super::manifest::Tenant;
 use super::part::Part;
+use super::{Seal, Store};
 use crate::error::AnalyticsError;
 use crate::table::Table;
 use crate::table::reading::Reading;
@@ -23,12 +20,7 @@ pub(crate) fn is_of(row: Reading<'_>, column: &str, visitors: &[VisitorId]) -> b
 impl Store {
     /// Seals, and writes every file anew that has rows of these visitors which no longer count. Durable, and the old files
     /// gone, on return; whoever reads one of them keeps it until then. Nothing is changed when it fails.
-    pub(crate) fn seal_erasing(
-        &mut self,
-        checkpoint: Checkpoint,
-        tenants: &BTreeMap<u32, Tenant>,
-        visitors: &[VisitorId],
-    ) -> Result<(), AnalyticsError> {
+    pub(crate) fn seal_erasing(&mut self, seal: Seal<'_>, visitors: &[VisitorId]) -> Result<(), AnalyticsError> {
         let (mut tables, mut manifest) = (self.tables.clone(), self.manifest.clone());
         manifest.generation += 1;
         let mut replaced = Vec::new();
@@ -52,7 +44,7 @@ impl Store {
                 replaced.push(file);
             }
         }
-        self.seal_with((tables, manifest), checkpoint, tenants)?;
+        self.seal_with((tables, manifest), seal)?;
         replaced.iter().for_each(|file| file.replace());
         Ok(())
     }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use event_log::{Chain, LogPosition};
 use lead_domain::Score;
 use lead_domain::policy::grid::{Grade, Grid, Steps};
-use projector::Checkpoint;
+use projector::{Checkpoint, Parked};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{AnalyticsError, damaged, io_error};
@@ -24,8 +24,9 @@ const FORMAT: u32 = 1;
 pub(crate) const NAME: &str = "manifest.json";
 /// The name of one whose model is being built.
 const BUILDING: &str = "manifest.building.json";
-/// While it is written.
+/// While they are written.
 const UNFINISHED: &str = "manifest.unfinished";
+const BUILDING_UNFINISHED: &str = "manifest.building.unfinished";
 
 /// What the model is made of.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -43,6 +44,9 @@ pub(crate) struct Manifest {
     pub(crate) terms: Vec<StoredTerms>,
     /// In order of their ranges.
     pub(crate) files: Vec<FileEntry>,
+    /// The streams that are left out.
+    #[serde(default, skip_serializing_if = "Parked::is_empty")]
+    pub(crate) parked: Parked,
 }
 
 /// A tenant, as far as the tables know it.
@@ -113,6 +117,7 @@ impl Default for Manifest {
             tenants: BTreeMap::new(),
             terms: Vec::new(),
             files: Vec::new(),
+            parked: Parked::default(),
         };
         empty.reaches(Checkpoint::default());
         empty
@@ -141,7 +146,8 @@ impl Manifest {
 
     /// Puts this one in the place of the one in use, or of the one that is being built; durable on return.
     pub(crate) fn write(&self, folder: &Path, building: bool) -> Result<(), AnalyticsError> {
-        let unfinished = folder.join(UNFINISHED);
+        let (name, unfinished_name) = if building { (BUILDING, BUILDING_UNFINISHED) } else { (NAME, UNFINISHED) };
+        let unfinished = folder.join(unfinished_name);
         let write = || {
             let mut file = File::create(&unfinished)?;
             serde_json::to_writer_pretty(&mut file, self)?;
@@ -149,12 +155,20 @@ impl Manifest {
             file.sync_all()
         };
         write().map_err(io_error("write", &unfinished))?;
-        rename(folder, UNFINISHED, if building { BUILDING } else { NAME })
+        rename(folder, unfinished_name, name)
     }
 
     /// Puts the one that was built in the place of the one in use.
     pub(crate) fn take_over(folder: &Path) -> Result<(), AnalyticsError> {
         rename(folder, BUILDING, NAME)
+    }
+
+    /// Removes the one that is being built.
+    pub(crate) fn abandon(folder: &Path) {
+        for name in [BUILDING, BUILDING_UNFINISHED] {
+            // What can't be removed now is removed with the next opening.
+            let _ = fs::remove_file(folder.join(name));
+        }
     }
 
     /// The last record in the files; `None` when the chain value is damaged.

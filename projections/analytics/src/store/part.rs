@@ -52,6 +52,29 @@ impl Index {
     }
 }
 
+/// Which row is of which thing, noted while a file is written.
+pub(crate) struct Keys {
+    table: Table,
+    pairs: Vec<(u64, u32)>,
+    rows: u32,
+    is_whole: bool,
+}
+
+impl Keys {
+    /// None yet.
+    pub(crate) const fn of(table: Table) -> Self {
+        Self { table, pairs: Vec::new(), rows: 0, is_whole: true }
+    }
+
+    /// The batch was written behind those before.
+    pub(crate) fn note(&mut self, batch: &RecordBatch) {
+        if self.table.key_column().is_some() {
+            self.is_whole &= keys_of(self.table, batch, self.rows, &mut self.pairs).is_some();
+        }
+        self.rows = self.rows.saturating_add(u32::try_from(batch.num_rows()).unwrap_or(u32::MAX));
+    }
+}
+
 /// Notes which rows of a batch are of which thing; `None` when one doesn't say.
 fn keys_of(table: Table, batch: &RecordBatch, from: u32, pairs: &mut Vec<(u64, u32)>) -> Option<()> {
     let column = batch.column_by_name(table.key_column()?)?;
@@ -83,6 +106,17 @@ impl Part {
     pub(crate) fn of_file(file: DataFile) -> Result<Self, AnalyticsError> {
         let rows = file.entry.rows;
         let index = file.entry.table.key_column().map(|column| index_of(&file, column)).transpose()?.map(Arc::new);
+        Ok(Self { source: Source::File(Arc::new(file)), rows, index, superseded: Superseded::default() })
+    }
+
+    /// A file that was just written.
+    pub(crate) fn of_written(file: DataFile, keys: Keys) -> Result<Self, AnalyticsError> {
+        let Keys { table, pairs, is_whole, .. } = keys;
+        if !is_whole {
+            return Err(damaged(&file.path, "has a row without its key"));
+        }
+        let rows = file.entry.rows;
+        let index = table.key_column().map(|_| Arc::new(Index::of(pairs)));
         Ok(Self { source: Source::File(Arc::new(file)), rows, index, superseded: Superseded::default() })
     }
 
@@ -123,8 +157,16 @@ impl Part {
     /// The rows that newer rows of `newer` stand for no longer count.
     pub(crate) fn supersede_by(&mut self, newer: &Self) {
         let (Some(own), Some(other)) = (self.index.clone(), &newer.index) else { return };
-        for row in other.keys.iter().filter_map(|key| own.find(*key)) {
-            self.superseded.insert(row);
+        let (Some(first), Some(last)) = (own.keys.first(), own.keys.last()) else { return };
+        // Both are in order, and most keys are newer than all of an older part.
+        let begin = other.keys.partition_point(|key| key < first);
+        let mut at = 0;
+        for key in other.keys.iter().skip(begin).take_while(|key| *key <= last) {
+            let rest = own.keys.get(at..).unwrap_or_default();
+            at += rest.partition_point(|known| known < key);
+            if own.keys.get(at) == Some(key) {
+                own.rows.get(at).into_iter().for_each(|row| self.superseded.insert(*row));
+            }
         }
     }
 

@@ -1,18 +1,19 @@
-//! The tables and indexes of model version 5. A change of anything here is a new version.
+//! The tables and indexes of model version 6. A change of anything here is a new version.
 
 /// The version of the model; part of the file's name.
-pub(crate) const MODEL_VERSION: u32 = 5;
+pub(crate) const MODEL_VERSION: u32 = 6;
 
 /// The tables. Times are milliseconds since the epoch; `leads.id` is `visitor << 20 | ordinal`, orphans have the position
 /// of their record. Dated values stand as JSON beside their time: see the states that are stored here. `lead_counts` has an
-/// empty `close_cause` for open leads.
+/// empty `close_cause` for open leads. `state.parked` lists the streams that are left out, as JSON.
 pub(crate) const TABLES: &str = "
 CREATE TABLE state (
   id INTEGER PRIMARY KEY CHECK (id = 1),
   position INTEGER NOT NULL,
   chain BLOB NOT NULL,
   phase TEXT NOT NULL,
-  leads INTEGER NOT NULL
+  leads INTEGER NOT NULL,
+  parked TEXT
 ) STRICT;
 CREATE TABLE tenants (
   id INTEGER PRIMARY KEY,

@@ -8,7 +8,7 @@ use listing::{Listing, ListingError, ListingReader};
 use crate::world::{ACME, World, found, touch};
 
 fn file_of(world: &World) -> PathBuf {
-    world.folder.path().join("projections/listing-v5.sqlite")
+    world.folder.path().join("projections/listing-v6.sqlite")
 }
 
 fn some_world() -> World {
@@ -114,6 +114,6 @@ fn what_earlier_versions_left_is_removed_and_the_model_is_built_from_the_log() {
     }
     assert_eq!(found(&world.followed(), &[]), ["V1-1"]);
     let names = fs::read_dir(&folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
-    let left: Vec<String> = names.filter(|name| !name.starts_with("listing-v5.sqlite")).collect();
+    let left: Vec<String> = names.filter(|name| !name.starts_with("listing-v6.sqlite")).collect();
     assert_eq!(left, Vec::<String>::new());
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use event_log::{LogPosition, Record};
-use lead_domain::Event;
+use lead_domain::{Event, VisitorId};
 use listing::{LeadQuery, Listing, ListingReader, LoadLimits};
 use projector::contract::{self, ModelHome, Story};
 use projector::{Projector, ProjectorError, Recorded};
@@ -13,7 +13,7 @@ use proto_events::InputFacts;
 use proto_events::stored;
 
 use crate::histories::random_world;
-use crate::world::{ACME, World, found, lead_id, touch};
+use crate::world::{ACME, World, found, touch};
 
 /// Models in folders of their own.
 struct Folders(tempfile::TempDir, LoadLimits);
@@ -88,16 +88,16 @@ fn a_load_that_fails_begins_anew() {
     let folder = Folders::new(LOADED);
     let mut projector =
         Projector::new(Arc::clone(&story.log), Arc::clone(&story.vault), folder.open("loaded")).unwrap();
-    // Some records are in the file when one comes that doesn't fit.
+    // Some records are in the file when one comes that doesn't fit, and an erasure is never left out.
     projector.expect(1_000_000).unwrap();
     take_fresh(&mut projector, &story, LogPosition(100));
     let bytes = story.log.get(LogPosition(101)).unwrap().unwrap();
     let record = Record::read(&bytes).unwrap();
-    let events = [Event::NoteAdded { lead: lead_id(9_999, 1) }];
+    let events = [Event::VisitorErased { visitor: VisitorId(9_999), members: vec![VisitorId(9_999)] }];
     let misfit = InputFacts::Tick;
     let recorded = Recorded { header: &record.header, input: misfit.as_input(), events: &events, personal: None };
-    let parked = projector.take_fresh(&recorded, record.chain).unwrap_err();
-    assert!(matches!(parked, ProjectorError::Parked { position: LogPosition(101), .. }), "{parked}");
+    let unfit = projector.take_fresh(&recorded, record.chain).unwrap_err();
+    assert!(matches!(unfit, ProjectorError::Unfit { position: LogPosition(101), .. }), "{unfit}");
     projector.catch_up(LogPosition(u64::MAX), &mut |_| {}).unwrap();
     assert!(folder.dump(projector.projection()) == world.followed().canonical_dump().unwrap());
 }
@@ -173,7 +173,7 @@ fn a_rebuild_stands_beside_and_then_takes_the_place() {
 
 /// Makes the file what it is in the middle of loading many records.
 fn take_indexes_away(world: &World) {
-    let file = world.folder.path().join("projections/listing-v5.sqlite");
+    let file = world.folder.path().join("projections/listing-v6.sqlite");
     let connection = rusqlite::Connection::open(file).unwrap();
     let names: Vec<String> = connection
         .prepare("SELECT name FROM sqlite_schema WHERE type = 'index' AND sql LIKE '%INDEX%' AND name <> 'duplicates_by_other'")

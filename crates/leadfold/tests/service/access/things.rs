@@ -34,6 +34,7 @@ pub(crate) enum Kind {
     Repaired,
     Query,
     Question,
+    Reason,
 }
 
 /// The id in an address, and a body with its media type.
@@ -115,6 +116,7 @@ impl Things {
             Kind::Question => {
                 json(String::new(), json!({ "source": "leads", "measures": ["count"], "dimensions": ["visitor_id"] }))
             }
+            Kind::Reason => json(String::new(), json!({ "reason": "a test of ours" })),
             Kind::Repaired => json(self.quarantined(), json!({ "event": self.event().json() })),
         }
     }

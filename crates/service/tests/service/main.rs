@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails, in its helpers too")]
 
+mod steering;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +38,7 @@ struct Running {
     service: Service,
     log: MemoryLog,
     vault: Arc<KeyVault>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 fn start(options: ServiceOptions) -> Running {
@@ -45,7 +47,11 @@ fn start(options: ServiceOptions) -> Running {
 
 /// Starts on what is left of a service whose process has died: its log and its keys.
 fn start_on(log: MemoryLog, vault: Arc<KeyVault>, options: ServiceOptions) -> Running {
-    let folder = tempfile::tempdir().unwrap();
+    start_in(tempfile::tempdir().unwrap(), log, vault, options)
+}
+
+/// The same, with the read models that it left in a folder.
+fn start_in(folder: TempDir, log: MemoryLog, vault: Arc<KeyVault>, options: ServiceOptions) -> Running {
     let parts = Parts { log: Arc::new(log.clone()), tables: Arc::new(MemoryTables::new()), vault: vault.clone() };
     let engine_options = EngineOptions { clock: options.clock, ..EngineOptions::default() };
     let mut engine = Engine::open(parts, engine_options, &mut |_, _| {}).unwrap();
@@ -54,8 +60,8 @@ fn start_on(log: MemoryLog, vault: Arc<KeyVault>, options: ServiceOptions) -> Ru
     }
     let listing = Listing::open(folder.path()).unwrap();
     let projector = Projector::new(Arc::new(log.clone()), vault.clone(), listing).unwrap();
-    let service = Service::start(engine, projector, options).unwrap();
-    Running { service, log, vault, _folder: folder }
+    let service = Service::start(engine, projector, folder.path(), options).unwrap();
+    Running { service, log, vault, folder }
 }
 
 fn hours(hours: i64) -> Time {
