@@ -457,16 +457,10 @@ impl InteractionFacts {
         attributes.clear();
         attributes
             .extend(self.attributes.iter().map(|attribute| (attribute.name.0.clone(), (&attribute.value).into())));
-        let key = |hash: Option<u128>| hash.map(IdentifierKey);
         let (product, campaign) = (self.product.as_ref(), self.campaign.as_ref());
         Interaction {
             occurred_at,
-            identifiers: Identifiers {
-                customer_id: key(self.customer_id),
-                email: key(self.email),
-                phone: key(self.phone),
-                visitor_id: key(self.visitor_id),
-            },
+            identifiers: self.identifiers(),
             channel: self.channel.as_str(),
             skill: self.skill.as_ref().map(Text::as_str),
             action: self.action.as_str(),
@@ -482,6 +476,18 @@ impl InteractionFacts {
                 locale: as_str(&self.locale),
             },
             attributes,
+        }
+    }
+
+    /// Whom it names.
+    #[must_use]
+    pub fn identifiers(&self) -> Identifiers {
+        let key = |hash: Option<u128>| hash.map(IdentifierKey);
+        Identifiers {
+            customer_id: key(self.customer_id),
+            email: key(self.email),
+            phone: key(self.phone),
+            visitor_id: key(self.visitor_id),
         }
     }
 

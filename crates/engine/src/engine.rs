@@ -7,7 +7,7 @@ use std::sync::mpsc::Receiver;
 
 use event_log::{Head, LogPosition, Message, Table};
 use lead_domain::book::CloseCause;
-use lead_domain::{Event, TenantId, Time};
+use lead_domain::{Event, Scalar, TenantId, Time};
 use proto_events::stored::InputFacts;
 
 use crate::batch::{FreshBatch, Pending, PendingBatch};
@@ -141,6 +141,8 @@ pub struct Engine {
     pub(crate) rescoring: BTreeMap<TenantId, UnderWay>,
     /// Identifiers that nothing is collected of.
     pub(crate) suppressed: Suppressed,
+    /// Room for the attributes of the interaction that is decided.
+    pub(crate) attributes: Vec<(lead_domain::Name, Scalar)>,
 }
 
 impl Engine {

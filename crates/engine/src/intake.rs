@@ -2,7 +2,7 @@
 
 use event_log::{LogPosition, Message};
 use feed::{Entry, InteractionEntry, RejectedEntry};
-use lead_domain::{Event, Identifier, Input, InteractionId, Scalar, decide};
+use lead_domain::{Event, Identifier, Input, InteractionId, decide};
 use proto_events::stored::{Conflict, InputFacts, encode_personal, kind};
 
 use crate::batch::{Body, Pending, untaken_key_number, visitor_key_number};
@@ -65,13 +65,11 @@ impl Engine {
     fn prefetch(&mut self, entries: &[Entry]) -> Result<Vec<Option<Message>>, EngineError> {
         let mut keys = Vec::with_capacity(entries.len());
         let mut identifiers: Vec<Identifier> = Vec::with_capacity(entries.len() * 2);
-        let mut scratch = Vec::new();
         for entry in entries {
             match entry {
                 Entry::Interaction(entry) => {
                     keys.push(entry.facts.message);
-                    let interaction = entry.facts.as_decided(entry.occurred_at, &mut scratch);
-                    identifiers.extend(interaction.identifiers.strongest_first());
+                    identifiers.extend(entry.facts.identifiers().strongest_first());
                     if let Some(order) = entry.facts.order() {
                         self.library.load_order(order)?;
                     }
@@ -111,7 +109,7 @@ impl Engine {
     pub(crate) fn record_interaction(&mut self, entry: Box<InteractionEntry>) -> LogPosition {
         let position = self.next_position();
         let first = self.batch.events.len();
-        let mut attributes: Vec<(lead_domain::Name, Scalar)> = Vec::new();
+        let mut attributes = std::mem::take(&mut self.attributes);
         let interaction = entry.facts.as_decided(entry.occurred_at, &mut attributes);
         let input = Input::Interaction(InteractionId(position.0), interaction);
         let Some(tenant) = self.registry.get(entry.tenant) else {
@@ -122,6 +120,7 @@ impl Engine {
         let decided = decide(tenant.policy(), entry.tenant, &mut self.library.shelf, &input, &mut self.batch.events);
         debug_assert!(decided.is_ok(), "interactions are never refused");
         let visitor = decided.unwrap_or_default();
+        self.attributes = attributes;
         let events = first..self.batch.events.len();
         let stated = self.batch.events.get(events.clone()).unwrap_or_default();
         self.counts.recorded += 1;

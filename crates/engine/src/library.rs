@@ -1,5 +1,6 @@
 //! The books in memory, over the tables: loads what an input can touch, keeps track of what changed, writes it back.
 
+mod recent;
 pub(crate) mod rows;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +14,7 @@ use smallvec::{SmallVec, smallvec};
 use crate::deadlines::Deadlines;
 use crate::error::EngineError;
 use crate::roots::{BookHash, StateRoot};
+use recent::Recent;
 use rows::{
     Mark, erased_key, identifier_key, lead_value, order_key, read_book, read_erased, read_lead, read_seen,
     read_seen_armed, read_suppressed, read_visitor, seen_armed_key, seen_key, suppressed_range, visitor_key,
@@ -37,12 +39,13 @@ pub(crate) struct Library {
     pub(crate) shelf: Shelf,
     pub(crate) deadlines: Deadlines,
     tables: Arc<dyn Tables>,
-    marks: FxHashMap<VisitorId, Marked>,
+    /// Boxed, so that growing moves pointers only.
+    marks: FxHashMap<VisitorId, Box<Marked>>,
     unwritten: Vec<VisitorId>,
     unrooted: Vec<VisitorId>,
     root: StateRoot,
     /// Messages recorded since the last write-back.
-    messages: FxHashMap<u128, Message>,
+    messages: Recent,
     /// Rows of the small tables that changed since the last write-back.
     rows: BTreeMap<(Table, Vec<u8>), Option<Vec<u8>>>,
     /// Identifiers learnt, moved or forgotten since the last write-back.
@@ -64,7 +67,7 @@ impl Library {
             unwritten: Vec::new(),
             unrooted: Vec::new(),
             root,
-            messages: FxHashMap::default(),
+            messages: Recent::default(),
             rows: BTreeMap::new(),
             identifiers: FxHashMap::default(),
             seen: BTreeSet::new(),
@@ -134,7 +137,7 @@ impl Library {
                 self.shelf.load_redirect(member.visitor, member.into);
             }
             others.extend(book.suspected.iter().map(|suspected| suspected.other));
-            self.marks.insert(*visitor, Marked { mark, ..Marked::default() });
+            self.marks.insert(*visitor, Box::new(Marked { mark, ..Marked::default() }));
             self.shelf.load_book(book);
         }
         // A suspicion is looked at through redirects, whether or not the other's book is needed.
@@ -190,7 +193,7 @@ impl Library {
 
     /// What is known of these messages, in their order.
     pub(crate) fn find_messages(&self, keys: &[u128]) -> Result<Vec<Option<Message>>, EngineError> {
-        let mut found: Vec<Option<Message>> = keys.iter().map(|key| self.messages.get(key).copied()).collect();
+        let mut found: Vec<Option<Message>> = keys.iter().map(|key| self.messages.get(*key)).collect();
         if self.tables.position() > LogPosition::START {
             let open: Vec<usize> = (0..keys.len()).filter(|place| found.get(*place) == Some(&None)).collect();
             let asked: Vec<u128> = open.iter().filter_map(|place| keys.get(*place).copied()).collect();
@@ -205,7 +208,7 @@ impl Library {
 
     /// What was recorded under this key since the last write-back.
     pub(crate) fn recent_message(&self, key: u128) -> Option<Message> {
-        self.messages.get(&key).copied()
+        self.messages.get(key)
     }
 
     pub(crate) fn add_message(&mut self, key: u128, message: Message) {
@@ -418,7 +421,7 @@ impl Library {
     fn note_unmerge(&mut self, tenant: TenantId, survivor: VisitorId, restored: VisitorId) {
         let shared = self.changed(survivor).map(|marked| marked.mark.clone()).unwrap_or_default();
         let mark = Mark { head: shared.head, extra_heads: shared.extra_heads, ..Mark::default() };
-        self.marks.insert(restored, Marked { mark, ..Marked::default() });
+        self.marks.insert(restored, Box::new(Marked { mark, ..Marked::default() }));
         self.put_row(Table::Redirects, visitor_key(restored).to_vec(), None);
         self.rows.remove(&(Table::Books, visitor_key(restored).to_vec()));
         self.changed(restored);
@@ -506,9 +509,9 @@ impl Library {
     /// Everything up to `position` must be durable in the log, and nothing behind it decided.
     pub(crate) fn write_back(&mut self, position: LogPosition, books_max: usize) -> Result<(), EngineError> {
         self.root();
-        let mut changes = WriteBack { position, ..WriteBack::default() };
-        changes.messages = self.messages.drain().collect();
-        changes.messages.sort_unstable_by_key(|(key, _)| *key);
+        // First of all, so that their memory is free for the rows.
+        let messages = self.tables.add_messages(self.messages.take_sorted())?;
+        let mut changes = WriteBack { position, messages, ..WriteBack::default() };
         let rows = self.rows.len() + self.identifiers.len() + self.unwritten.len();
         changes.rows.reserve(rows, rows * ROW_BYTES);
         for ((table, key), value) in std::mem::take(&mut self.rows) {

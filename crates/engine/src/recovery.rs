@@ -106,6 +106,7 @@ impl Engine {
             counts: Counts::default(),
             rescoring: BTreeMap::new(),
             suppressed: Suppressed::default(),
+            attributes: Vec::new(),
         };
         engine.library.load_seen()?;
         for row in engine.library.suppressed()? {

@@ -243,6 +243,16 @@ pub trait Tables: Send + Sync {
     /// When the storage fails.
     fn find_messages(&self, keys: &[u128]) -> Result<Vec<Option<Message>>, TableError>;
 
+    /// Takes in messages ahead of the write-back that brings the tables to their positions, where that takes less time and
+    /// memory than with it. They are sorted by key, without repetition. Returns those that must come with the write-back.
+    /// A crash in between may leave them: the log holds their records, and recording those again gives the same messages.
+    ///
+    /// # Errors
+    /// When the storage fails; the process must stop and open again.
+    fn add_messages(&self, messages: Vec<(u128, Message)>) -> Result<Vec<(u128, Message)>, TableError> {
+        Ok(messages)
+    }
+
     /// Makes the changes visible, and begins to make them durable.
     ///
     /// # Errors

@@ -19,7 +19,8 @@ use crate::ids::{LeadId, OrderKey, TenantId, VisitorId};
 /// Books by visitor, with the indexes that lead to them.
 #[derive(Clone, Debug, Default)]
 pub struct Shelf {
-    books: FxHashMap<VisitorId, Book>,
+    /// Boxed, so that growing moves pointers only.
+    books: FxHashMap<VisitorId, Box<Book>>,
     /// Absorbed visitor → the visitor it was merged into, who may have been absorbed later.
     redirects: FxHashMap<VisitorId, VisitorId>,
     /// Who learnt an identifier; follow the redirects from there.
@@ -51,7 +52,7 @@ impl Shelf {
     /// The book that holds this visitor, after all merges.
     #[must_use]
     pub fn book(&self, visitor: VisitorId) -> Option<&Book> {
-        self.books.get(&self.survivor(visitor))
+        self.books.get(&self.survivor(visitor)).map(|book| &**book)
     }
 
     /// The lead that an order counts for.
@@ -91,7 +92,7 @@ impl Shelf {
 
     /// Puts a book on the shelf, in place of an older state of it.
     pub fn load_book(&mut self, book: Book) {
-        self.books.insert(book.visitor, book);
+        self.books.insert(book.visitor, Box::new(book));
     }
 
     /// Puts a redirect on the shelf.
@@ -116,7 +117,7 @@ impl Shelf {
 
     /// Takes a book off the shelf.
     pub fn unload_book(&mut self, visitor: VisitorId) -> Option<Book> {
-        self.books.remove(&visitor)
+        self.books.remove(&visitor).map(|book| *book)
     }
 
     /// Takes everything but the book numbers' end off the shelf.
@@ -150,6 +151,6 @@ impl Shelf {
     /// A new, empty book for a visitor whom nobody knows.
     fn begin_book(&mut self, visitor: VisitorId, tenant: TenantId) {
         self.last_visitor = self.last_visitor.max(visitor);
-        self.books.insert(visitor, Book::new(visitor, tenant));
+        self.books.insert(visitor, Box::new(Book::new(visitor, tenant)));
     }
 }

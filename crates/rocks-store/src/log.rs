@@ -31,6 +31,8 @@ const META: &str = "meta";
 const FORMAT: u32 = 1;
 /// What RocksDB adds to each row of a batch, at most: a tag, a family number, a key and two lengths.
 const ROW_OVERHEAD_BYTES: usize = 24;
+/// The steps in which memory for a large batch grows.
+const ROOM_STEP: usize = 2 << 20;
 /// From this many records on a read is a scan: it reads ahead.
 const SCAN_RECORDS_MIN: u64 = 4_096;
 /// How far a scan reads ahead.
@@ -96,7 +98,7 @@ impl RocksLog {
     /// Writes the batch, synced.
     fn write(&self, batch: &Batch) -> Result<(), LogError> {
         let rows = batch.ends.len() + batch.meta.len();
-        let mut writes = WriteBatch::with_capacity_bytes(batch.bytes.len() + rows * ROW_OVERHEAD_BYTES);
+        let mut writes = WriteBatch::with_capacity_bytes(room_for(batch.bytes.len() + rows * ROW_OVERHEAD_BYTES));
         let records = family(&self.db, RECORDS);
         let mut position = batch.after;
         for record in batch.records() {
@@ -194,6 +196,12 @@ fn synced() -> WriteOptions {
     let mut options = WriteOptions::default();
     options.set_sync(true);
     options
+}
+
+/// The memory to ask for, for so many bytes. Large batches come one after the other, each a little longer or shorter: where
+/// they ask for the same, they get the same memory again, and fresh memory is dear.
+fn room_for(bytes: usize) -> usize {
+    if bytes < ROOM_STEP { bytes } else { bytes.next_multiple_of(ROOM_STEP) }
 }
 
 /// How to read the records behind `before` up to `until`.

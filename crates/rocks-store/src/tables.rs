@@ -106,12 +106,19 @@ impl RocksTables {
         batch
     }
 
-    fn apply(&self, writer: &mut Writer, mut changes: WriteBack) -> Result<(), TableError> {
-        if changes.messages.len() >= self.ingest_messages_min.max(1) {
-            let messages = std::mem::take(&mut changes.messages);
-            let family = self.family(Table::Messages);
-            writer.sealing.seal(&self.db, family, &messages).map_err(storage("seal messages in"))?;
+    /// Writes as one that stays poisoned when it fails.
+    fn write(&self, write: impl FnOnce(&mut Writer) -> Result<(), TableError>) -> Result<(), TableError> {
+        let mut writer = lock(&self.writer);
+        if writer.poisoned {
+            return Err(storage("write to")("an earlier write failed; stop, and open the tables again"));
         }
+        writer.poisoned = true;
+        write(&mut writer)?;
+        writer.poisoned = false;
+        Ok(())
+    }
+
+    fn apply(&self, mut changes: WriteBack) -> Result<(), TableError> {
         // Rows in key order take half the time on their way into the memtable.
         changes.rows.sort();
         let (batch, position) = (self.batch(&changes), changes.position);
@@ -184,18 +191,23 @@ impl Tables for RocksTables {
         Ok(found)
     }
 
-    fn write_back(&self, changes: WriteBack) -> Result<(), TableError> {
-        let mut writer = lock(&self.writer);
-        if writer.poisoned {
-            return Err(storage("write to")("an earlier write failed; stop, and open the tables again"));
+    fn add_messages(&self, messages: Vec<(u128, Message)>) -> Result<Vec<(u128, Message)>, TableError> {
+        if messages.len() < self.ingest_messages_min.max(1) {
+            return Ok(messages);
         }
-        writer.poisoned = true;
-        self.apply(&mut writer, changes)?;
-        let mut in_background = FlushOptions::default();
-        in_background.set_wait(false);
-        self.flush_all(&in_background)?;
-        writer.poisoned = false;
-        Ok(())
+        let family = self.family(Table::Messages);
+        self.write(|writer| writer.sealing.seal(&self.db, family, &messages).map_err(storage("seal messages in")))?;
+        Ok(Vec::new())
+    }
+
+    fn write_back(&self, mut changes: WriteBack) -> Result<(), TableError> {
+        changes.messages = self.add_messages(changes.messages)?;
+        self.write(|_| {
+            self.apply(changes)?;
+            let mut in_background = FlushOptions::default();
+            in_background.set_wait(false);
+            self.flush_all(&in_background)
+        })
     }
 
     fn flush(&self) -> Result<(), TableError> {

@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use crate::error::{Concerning, ListingError};
 use crate::listing::Listing;
 use crate::rows;
-use crate::store;
+use crate::store::{self, SearchBuild};
 
 /// Bytes of records folded since everything was written. What is in memory is at most a small multiple of them.
 const UNWRITTEN_BYTES_MAX: u64 = 1 << 30;
@@ -28,18 +28,26 @@ pub(crate) struct Loading {
     path: PathBuf,
     /// Whether it holds something that was to be forgotten.
     is_spoilt: bool,
+    /// The full text, since the last commit; `None` once visitors were written behind it.
+    search: Option<SearchBuild>,
 }
 
 impl Loading {
     /// Begins a load into that file.
     pub(crate) fn begin(path: PathBuf) -> Result<(Self, Connection), ListingError> {
         let connection = store::open_loading(&path)?;
-        Ok((Self { path, is_spoilt: false }, connection))
+        Ok((Self { path, is_spoilt: false, search: None }, connection))
     }
 
     /// The file that is loaded.
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Begins to make the full text, all visitors having been written, beside what comes next.
+    pub(crate) fn begin_search(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        self.search = SearchBuild::begin(connection)?;
+        Ok(())
     }
 
     /// What was loaded is to be forgotten.
@@ -86,6 +94,9 @@ impl Listing {
         let keep = if by_bytes { 0 } else { rows_max - rows_max / WRITTEN_AT_ONCE };
         let connection = &self.connection;
         if by_bytes || self.visitors.len() > rows_max {
+            if let Some(loading) = &mut self.loading {
+                loading.search = None;
+            }
             self.visitors.make_room(
                 keep,
                 |visitor| visitor.merged_into.is_some(),
@@ -125,17 +136,18 @@ impl Listing {
     pub(crate) fn stand_by_loaded(&mut self) -> Result<(), ListingError> {
         // A spoilt one holds nothing that could take a model's place.
         let Some(loading) = self.loading.take_if(|loading| !loading.is_spoilt) else { return Ok(()) };
-        let finished = self.finish_file(&loading.path);
+        let Loading { path, search, .. } = loading;
+        let finished = self.finish_file(&path, search);
         match finished {
-            Ok(()) => self.standing_by = Some(loading.path),
-            Err(_) => self.loading = Some(Loading { is_spoilt: true, ..loading }),
+            Ok(()) => self.standing_by = Some(path),
+            Err(_) => self.loading = Some(Loading { path, is_spoilt: true, search: None }),
         }
         finished
     }
 
-    fn finish_file(&mut self, loaded: &Path) -> Result<(), ListingError> {
+    fn finish_file(&mut self, loaded: &Path, search: Option<SearchBuild>) -> Result<(), ListingError> {
         let connection = self.let_go()?;
-        store::finish_loading(connection, loaded, &self.state)?;
+        store::finish_loading(connection, loaded, &self.state, search)?;
         self.connection = store::open_writer(loaded)?;
         self.state = store::read_state(&self.connection, loaded)?;
         Ok(())

@@ -10,6 +10,7 @@
 //! holds goes through unnamed temporary files, where SQLite puts them (`SQLITE_TMPDIR`), so that memory stays bounded.
 
 mod schema;
+mod search;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use crate::error::{Concerning, ListingError};
 use crate::rows::Columns;
 pub(crate) use schema::MODEL_VERSION;
+pub(crate) use search::SearchBuild;
 
 /// Where models live in a data folder.
 const FOLDER: &str = "projections";
@@ -58,7 +60,7 @@ pub(crate) struct State {
     pub(crate) leads: u64,
 }
 
-/// Where the model of a data folder lives: `projections/listing-v6.sqlite`.
+/// Where the model of a data folder lives: `projections/listing-v7.sqlite`.
 pub(crate) fn path_in(data: &Path) -> PathBuf {
     path_of(data, MODEL_VERSION)
 }
@@ -118,17 +120,27 @@ pub(crate) fn open_loading(path: &Path) -> Result<Connection, ListingError> {
     made().map_err(|source| about.store(source))
 }
 
-/// Makes the indexes and the full text of a model that was loaded, and closes it durably, to be put in its place.
-pub(crate) fn finish_loading(connection: Connection, path: &Path, state: &State) -> Result<(), ListingError> {
+/// Makes the indexes and the full text of a model that was loaded, and closes it durably, to be put in its place. Of the full
+/// text, `search` may be under way.
+pub(crate) fn finish_loading(
+    connection: Connection,
+    path: &Path,
+    state: &State,
+    search: Option<SearchBuild>,
+) -> Result<(), ListingError> {
     let about = Concerning { doing: "index", path };
+    // What was written so far goes to the disk meanwhile; what this can't say, the sync at the end will.
+    let written = path.to_owned();
+    let ahead = std::thread::spawn(move || fs::File::open(written).and_then(|file| file.sync_data()));
     let finished = || {
         connection.execute_batch(schema::INDEXES)?;
-        connection.execute_batch(schema::SEARCH)?;
+        search::make(&connection, search)?;
         write_state(&connection, &State { phase: Phase::Indexed, ..*state })?;
         connection.execute_batch("COMMIT")
     };
     finished().map_err(|source| about.store(source))?;
     connection.close().map_err(|(_, source)| about.store(source))?;
+    let _ = ahead.join();
     let synced = fs::File::open(path).and_then(|file| file.sync_all());
     synced.map_err(|source| ListingError::File { doing: "sync", path: path.to_owned(), source })
 }
@@ -253,7 +265,7 @@ pub(crate) fn write_parked(connection: &Connection, parked: &Parked) -> rusqlite
 pub(crate) fn build_indexes(connection: &mut Connection, state: &State) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
     transaction.execute_batch(schema::INDEXES)?;
-    transaction.execute_batch(schema::SEARCH)?;
+    search::make(&transaction, None)?;
     write_state(&transaction, &State { phase: Phase::Indexed, ..*state })?;
     transaction.commit()
 }

@@ -57,7 +57,7 @@ impl Shelf {
 
     pub(super) fn book_mut(&mut self, visitor: VisitorId) -> Option<&mut Book> {
         let survivor = self.survivor(visitor);
-        self.books.get_mut(&survivor)
+        self.books.get_mut(&survivor).map(|book| &mut **book)
     }
 
     pub(super) fn lead_mut(&mut self, lead: LeadId) -> Option<&mut Lead> {
@@ -109,7 +109,7 @@ impl Shelf {
         let Some(book) = self.books.get_mut(&survivor) else { return };
         let leaving = leaving_with(book, restored);
         let leaves = |visitor: &VisitorId| leaving.contains(visitor);
-        let mut own = Book::new(restored, book.tenant);
+        let mut own = Box::new(Book::new(restored, book.tenant));
         own.members = book.members.extract_if(.., |member| leaves(&member.visitor)).collect();
         for member in &mut own.members {
             if member.visitor == restored {

@@ -97,7 +97,7 @@ pub(crate) fn write(connection: &Connection, lead: &LeadState, is_stored: bool) 
     };
     let closing = lead.closing.as_ref();
     let value = lead.sales.value();
-    let attributes = (!lead.attributes.is_empty()).then(|| lead.attributes.to_json().to_string());
+    let attributes = (!lead.attributes.is_empty()).then(|| closed(&lead.attributes)).flatten();
     let notes: Vec<(i64, &str)> = lead.notes.iter().map(|note| (note.at, note.value.as_str())).collect();
     let device = lead.device.as_ref().map(|dated| (closed(&device_row(&dated.value)), dated.at)).unzip();
     let product = lead.last_product.as_ref().map(|dated| (closed(&product_row(&dated.value)), dated.at)).unzip();

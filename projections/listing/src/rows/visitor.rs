@@ -81,8 +81,7 @@ fn learnt_to_json(visitor: &VisitorState) -> Option<String> {
     if visitor.own == Contact::default() && visitor.joint.is_none() {
         return None;
     }
-    let joint = visitor.joint.as_ref().map_or(Json::Null, |joint| joint.to_json());
-    Some(Json::Array(vec![visitor.own.to_json(), joint]).to_string())
+    closed(&(&visitor.own, visitor.joint.as_deref()))
 }
 
 fn identifiers_to_json(identifiers: &[Known]) -> Option<String> {

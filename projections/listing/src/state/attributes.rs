@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use lead_domain::Name;
 use proto_events::stored::{Attribute, Value};
+use serde::{Serialize, Serializer};
 use serde_json::Value as Json;
 
 use crate::state::Dated;
@@ -31,7 +32,9 @@ impl Attributes {
             Ok(place) => {
                 if let Some((_, known)) = self.0.get_mut(place).filter(|(_, known)| known.at <= at) {
                     known.at = at;
-                    known.value.clone_from(&attribute.value);
+                    if known.value != attribute.value {
+                        known.value.clone_from(&attribute.value);
+                    }
                 }
             }
             Err(place) => {
@@ -48,17 +51,6 @@ impl Attributes {
                 self.0.remove(place);
             }
         }
-    }
-
-    /// The stored form.
-    pub(crate) fn to_json(&self) -> Json {
-        let entry = |dated: &Dated<Value>| match &dated.value {
-            Value::Bool(value) => serde_json::json!([value, dated.at]),
-            Value::Integer(value) => serde_json::json!([value, dated.at]),
-            Value::Text(text) => serde_json::json!([text.as_str(), dated.at]),
-            Value::Decimal(text) => serde_json::json!([text.as_str(), dated.at, "number"]),
-        };
-        Json::Object(self.0.iter().map(|(name, dated)| (name.to_string(), entry(dated))).collect())
     }
 
     /// Reads the stored form; `None` when it is damaged.
@@ -80,6 +72,28 @@ impl Attributes {
             }
         };
         self.0.iter().map(|(name, dated)| (name.to_string(), value(&dated.value))).collect()
+    }
+}
+
+/// The stored form.
+impl Serialize for Attributes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, dated)| (name.as_str(), Entry(dated))))
+    }
+}
+
+/// The stored form of one value.
+struct Entry<'a>(&'a Dated<Value>);
+
+impl Serialize for Entry<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Dated { value, at } = self.0;
+        match value {
+            Value::Bool(value) => (value, at).serialize(serializer),
+            Value::Integer(value) => (value, at).serialize(serializer),
+            Value::Text(text) => (text.as_str(), at).serialize(serializer),
+            Value::Decimal(text) => (text.as_str(), at, "number").serialize(serializer),
+        }
     }
 }
 
@@ -118,7 +132,7 @@ mod tests {
         attributes.learn(&attribute("vip", Value::Bool(true)), 5);
         let shown = serde_json::to_string(&attributes.shown()).unwrap();
         assert_eq!(shown, r#"{"plan":"pro","rate":1.5,"seats":4,"vip":true}"#);
-        let stored = attributes.to_json().to_string();
+        let stored = serde_json::to_string(&attributes).unwrap();
         assert_eq!(Attributes::from_json(&stored), Some(attributes));
     }
 

@@ -1,6 +1,7 @@
 //! How a visitor can be reached: for each field the value that was given last.
 
 use lead_domain::Name;
+use serde::{Serialize, Serializer};
 use serde_json::Value as Json;
 
 use crate::state::{Dated, learn};
@@ -90,15 +91,6 @@ impl Contact {
         }
     }
 
-    /// The stored form: a list of `[value, at]` or null.
-    pub(crate) fn to_json(&self) -> Json {
-        let field = |field: &Field| match field {
-            Some(dated) => serde_json::json!([dated.value.as_str(), dated.at]),
-            None => Json::Null,
-        };
-        Json::Array(self.fields().into_iter().map(field).collect())
-    }
-
     /// Reads the stored form; `None` when it is damaged.
     pub(crate) fn from_json(json: &Json) -> Option<Self> {
         let stored = json.as_array()?;
@@ -122,6 +114,16 @@ impl Contact {
         let lines: Vec<String> =
             searched.into_iter().flatten().map(|dated| dated.value.as_str().to_lowercase()).collect();
         (!lines.is_empty()).then(|| lines.join("\n"))
+    }
+}
+
+/// The stored form: a list of `[value, at]` or null.
+impl Serialize for Contact {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        fn stored(field: &Field) -> Option<(&str, i64)> {
+            field.as_ref().map(|dated| (dated.value.as_str(), dated.at))
+        }
+        serializer.collect_seq(self.fields().into_iter().map(stored))
     }
 }
 

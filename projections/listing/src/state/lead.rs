@@ -230,7 +230,10 @@ fn learn_boxed<T: Clone + PartialEq>(known: &mut Option<Box<Dated<T>>>, value: &
         Some(dated) if dated.at > at => {}
         Some(dated) => {
             dated.at = at;
-            dated.value.clone_from(value);
+            // Mostly it is the same device, and a copy costs more than a look.
+            if dated.value != *value {
+                dated.value.clone_from(value);
+            }
         }
         None => {
             let mut first = None;

@@ -1,7 +1,7 @@
-//! The tables and indexes of model version 6. A change of anything here is a new version.
+//! The tables and indexes of model version 7. A change of anything here is a new version.
 
 /// The version of the model; part of the file's name.
-pub(crate) const MODEL_VERSION: u32 = 6;
+pub(crate) const MODEL_VERSION: u32 = 7;
 
 /// The tables. Times are milliseconds since the epoch; `leads.id` is `visitor << 20 | ordinal`, orphans have the position
 /// of their record. Dated values stand as JSON beside their time: see the states that are stored here. `lead_counts` has an
@@ -130,10 +130,18 @@ CREATE INDEX duplicates_by_settled ON duplicates (tenant, settled);
 /// A service commits often, and each commit adds a segment. Merging 8 of them at once instead of 4 writes everything less
 /// often. What a row showed before stays in older segments until they are merged (`secure-delete` would seek it in each of
 /// them, which was half of the listing's work): erasing a visitor has to end with the command `optimize`.
+///
+/// What a match is worth is never asked for, so no row tells how long a text is (`columnsize=0`).
 pub(crate) const SEARCH: &str = "
-CREATE VIRTUAL TABLE contact_search USING fts5(search, content='visitors', content_rowid='id', tokenize='trigram', detail='none');
+CREATE VIRTUAL TABLE contact_search USING fts5(search, content='visitors', content_rowid='id', tokenize='trigram', detail='none', columnsize=0);
 INSERT INTO contact_search (contact_search, rank) VALUES ('automerge', 8);
-INSERT INTO contact_search (contact_search) VALUES ('rebuild');
+";
+
+/// Fills the full text from the visitors' rows.
+pub(crate) const FILL_SEARCH: &str = "INSERT INTO contact_search (contact_search) VALUES ('rebuild');";
+
+/// Keeps the full text in step from then on.
+pub(crate) const KEEP_SEARCH: &str = "
 CREATE TRIGGER contact_search_insert AFTER INSERT ON visitors WHEN new.search IS NOT NULL BEGIN
   INSERT INTO contact_search (rowid, search) VALUES (new.id, new.search);
 END;

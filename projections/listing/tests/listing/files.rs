@@ -8,7 +8,7 @@ use listing::{Listing, ListingError, ListingReader};
 use crate::world::{ACME, World, found, touch};
 
 fn file_of(world: &World) -> PathBuf {
-    world.folder.path().join("projections/listing-v6.sqlite")
+    world.folder.path().join("projections/listing-v7.sqlite")
 }
 
 fn some_world() -> World {
@@ -69,9 +69,9 @@ fn foreign_and_other_versions_databases_are_not_touched() {
     assert!(matches!(error, ListingError::Foreign { .. }), "{error:?}");
     fs::remove_file(&path).unwrap();
     drop(Listing::open(world.folder.path()).unwrap());
-    rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 7).unwrap();
+    rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let error = Listing::open(world.folder.path()).unwrap_err();
-    assert!(matches!(error, ListingError::OtherVersion { found: 7, .. }), "{error:?}");
+    assert!(matches!(error, ListingError::OtherVersion { found: 99, .. }), "{error:?}");
 }
 
 #[test]
@@ -114,6 +114,6 @@ fn what_earlier_versions_left_is_removed_and_the_model_is_built_from_the_log() {
     }
     assert_eq!(found(&world.followed(), &[]), ["V1-1"]);
     let names = fs::read_dir(&folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
-    let left: Vec<String> = names.filter(|name| !name.starts_with("listing-v6.sqlite")).collect();
+    let left: Vec<String> = names.filter(|name| !name.starts_with("listing-v7.sqlite")).collect();
     assert_eq!(left, Vec::<String>::new());
 }

@@ -173,7 +173,7 @@ fn a_rebuild_stands_beside_and_then_takes_the_place() {
 
 /// Makes the file what it is in the middle of loading many records.
 fn take_indexes_away(world: &World) {
-    let file = world.folder.path().join("projections/listing-v6.sqlite");
+    let file = world.folder.path().join("projections/listing-v7.sqlite");
     let connection = rusqlite::Connection::open(file).unwrap();
     let names: Vec<String> = connection
         .prepare("SELECT name FROM sqlite_schema WHERE type = 'index' AND sql LIKE '%INDEX%' AND name <> 'duplicates_by_other'")

@@ -119,10 +119,10 @@ fn damaged_tables_are_noticed_and_healed_by_repair() {
 #[test]
 fn a_damaged_listing_is_noticed_and_built_anew() {
     let (folder, before) = shop();
-    let listing = folder.path("data/projections/listing-v6.sqlite");
+    let listing = folder.path("data/projections/listing-v7.sqlite");
     for damage in [b"not a database at all".to_vec(), Vec::new(), fs::read(&listing).unwrap()[..5_000].to_vec()] {
         let copy = folder.copied();
-        fs::write(copy.path("data/projections/listing-v6.sqlite"), &damage).unwrap();
+        fs::write(copy.path("data/projections/listing-v7.sqlite"), &damage).unwrap();
         let run = copy.run(["leads", "--json", "--limit", "1000000"]);
         if noticed(&run) {
             assert!(run.stderr.contains("`leadfold projections rebuild listing`"), "{}", run.stderr);

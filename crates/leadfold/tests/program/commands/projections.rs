@@ -73,7 +73,7 @@ fn who_is_erased_goes_from_a_paused_model_too() {
 /// A shop whose listing has lost Anna's leads, by other hands, and to whose visitors more has happened since.
 fn damaged_shop() -> Folder {
     let folder = small_shop();
-    let file = rusqlite::Connection::open(folder.path("data/projections/listing-v6.sqlite")).unwrap();
+    let file = rusqlite::Connection::open(folder.path("data/projections/listing-v7.sqlite")).unwrap();
     assert_eq!(file.execute("DELETE FROM leads WHERE visitor = 1", []).unwrap(), 2);
     drop(file);
     folder.write("more.ndjson", lines([Event::page("10", &hour(7), "a"), Event::page("11", &hour(7), "b")]));
