@@ -24,8 +24,8 @@ use crate::options::{Clock, Parts};
 const BATCHES_QUEUED_MAX: usize = 3;
 /// No append is larger, unless a single batch is.
 const APPEND_BYTES_MAX: usize = 4 << 20;
-/// How many keys stay in memory, at some 100 bytes each.
-const KEYS_MAX: usize = 200_000;
+/// How many keys stay in memory, at some 100 bytes each: as many as books do.
+const KEYS_MAX: usize = 250_000;
 
 enum Order {
     Write(PendingBatch),

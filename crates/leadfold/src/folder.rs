@@ -29,7 +29,8 @@ use projector::{PauseMark, Projection, Projector};
 use proofs::Notary;
 use rocks_store::{GrowingLog, LogOptions, ReadOnlyLog, RocksLog, RocksTables, TablesOptions};
 use thread_priority::{
-    NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id,
+    NormalThreadSchedulePolicy, ThreadPriority, ThreadPriorityValue, ThreadSchedulePolicy,
+    set_thread_priority_and_policy, thread_native_id,
 };
 
 use crate::failure::UsageError;
@@ -39,6 +40,9 @@ use crate::settings::Settings;
 
 /// What follows from the log.
 const DERIVED: [&str; 3] = ["tables", "projections", PROOFS];
+
+/// The priority of a thread that others need not wait for.
+const STEPPED_BACK: u8 = 23;
 
 /// Behind the name of a folder that is only there to be removed.
 const DISCARDED: &str = "discarded";
@@ -234,6 +238,18 @@ impl Folder {
     pub(crate) fn settle(&mut self) -> anyhow::Result<()> {
         self.engine.settle().context("cannot bring the tables up to date; nothing recorded is lost")
     }
+
+    /// The same while other threads do what takes longer: it takes less of the processors than they do.
+    pub(crate) fn settle_beside(&mut self) -> anyhow::Result<()> {
+        let settled = std::thread::scope(|scope| {
+            let settling = scope.spawn(|| {
+                step_back();
+                self.settle()
+            });
+            settling.join()
+        });
+        settled.unwrap_or_else(|_| bail!("cannot bring the tables up to date; nothing recorded is lost"))
+    }
 }
 
 /// The log of the folder as it stands, for who only reads: also while a service holds the folder, which goes on.
@@ -273,6 +289,18 @@ fn give_way() {
     let priority = ThreadPriority::Min;
     if let Err(error) = set_thread_priority_and_policy(thread_native_id(), priority, policy) {
         tracing::debug!(?error, "the system doesn't let this program give way to the service");
+    }
+}
+
+/// Lets this thread have about a tenth of a processor that another thread wants too (a niceness of 10). Where the system
+/// refuses, it goes on as it is.
+fn step_back() {
+    let policy = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Other);
+    // Of 0 to 99, which stand for a niceness of 19 to -20.
+    let Ok(priority) = ThreadPriorityValue::try_from(STEPPED_BACK) else { return };
+    let priority = ThreadPriority::Crossplatform(priority);
+    if let Err(error) = set_thread_priority_and_policy(thread_native_id(), priority, policy) {
+        tracing::debug!(?error, "the system doesn't let a thread step back");
     }
 }
 

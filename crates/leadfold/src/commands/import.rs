@@ -82,7 +82,7 @@ fn into_folder(mut folder: Folder, args: &ImportArgs, mapping: Option<Mapping>) 
     // Whatever was decided becomes durable, also when a file breaks off in the middle.
     let flushed = folder.engine.flush().and_then(|()| folder.engine.unfollow());
     // Beside the listing, which has its indexes to make.
-    let settled = if flushed.is_ok() { folder.settle() } else { Ok(()) };
+    let settled = if flushed.is_ok() { folder.settle_beside() } else { Ok(()) };
     let followed = listing.map_or_else(|| folder.listing(), Follower::finish);
     match (flushed, imported) {
         // The writer gives its reason once, to whoever met it first.
