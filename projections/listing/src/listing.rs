@@ -29,8 +29,17 @@ pub struct LoadLimits {
     /// An empty model with so many records to come is loaded: built beside its place, unseen and without a journal,
     /// until it has caught up. That is several times quicker, and begins anew after a crash.
     pub records_min: u64,
-    /// Leads, and visitors, that are in memory at most while loading: about 1 KiB each.
+    /// Leads, and visitors, that are in memory at most while loading: about 1 KiB each. With more than twelve times as many
+    /// records to come it is five eighths of them: their leads don't fit anyway.
     pub rows_max: usize,
+}
+
+impl LoadLimits {
+    /// How many with so many records to come.
+    fn rows_for(&self, behind: u64) -> usize {
+        let many = (self.rows_max as u64).saturating_mul(RECORDS_PER_ROW);
+        if behind > many { self.rows_max / 8 * 5 } else { self.rows_max }
+    }
 }
 
 impl Default for LoadLimits {
@@ -52,6 +61,8 @@ const LOADING_RECORDS_MIN: u64 = 100_000;
 /// Leads, and visitors, in memory while loading. A lead that is written before it is complete is read and written once
 /// more, so more is quicker: 262,144 instead of 131,072 takes more than a tenth off an import of 300,000 leads, for 130 MB.
 const LOADING_ROWS_MAX: usize = 262_144;
+/// A visitor has that many records at least, mostly.
+const RECORDS_PER_ROW: u64 = 12;
 /// With no more records than these to come, a loaded model gets its indexes.
 pub(crate) const NEAR_RECORDS: u64 = 10_000;
 
@@ -66,6 +77,8 @@ pub struct Listing {
     /// The file of a model that was loaded, is followed, and has not taken its place; `connection` is to it.
     pub(crate) standing_by: Option<PathBuf>,
     pub(crate) limits: LoadLimits,
+    /// Leads, and visitors, that are in memory at most during this load.
+    pub(crate) rows_max: usize,
     /// While loading, so many changed leads in memory before closed ones are written.
     pub(crate) write_done_at: usize,
     /// As committed.
@@ -191,6 +204,7 @@ impl Listing {
             loading,
             standing_by: None,
             limits,
+            rows_max: limits.rows_max,
             write_done_at: 0,
             state,
             leads: Cache::default(),
@@ -409,6 +423,7 @@ impl Listing {
     /// When much is to come: begins to load an empty model, and drops the indexes of another one if making them anew is
     /// quicker than keeping them.
     pub(crate) fn prepare_for(&mut self, behind: u64) -> Result<(), ListingError> {
+        self.rows_max = self.rows_max.min(self.limits.rows_for(behind));
         if self.is_unseen() {
             return Ok(());
         }

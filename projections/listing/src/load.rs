@@ -89,7 +89,7 @@ impl Listing {
         if self.loading.is_none() {
             return Ok(());
         }
-        let rows_max = self.limits.rows_max;
+        let rows_max = self.rows_max;
         let by_bytes = self.pending_bytes >= UNWRITTEN_BYTES_MAX;
         let keep = if by_bytes { 0 } else { rows_max - rows_max / WRITTEN_AT_ONCE };
         let connection = &self.connection;
@@ -119,7 +119,7 @@ impl Listing {
                 |lead, is_stored| rows::lead::write(connection, lead, is_stored),
                 |lead| lead.index_changed = false,
             )?;
-            self.write_done_at = self.leads.changed_len() + self.limits.rows_max / DONE_AT_ONCE;
+            self.write_done_at = self.leads.changed_len() + self.rows_max / DONE_AT_ONCE;
         }
         if by_bytes || self.orphans.len() > rows_max || self.duplicates.len() > rows_max {
             self.write_small()?;

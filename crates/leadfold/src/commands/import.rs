@@ -33,9 +33,11 @@ const PACKED_BYTES_PER_RECORD: u64 = 50;
 /// Appends that may wait for the listing, at up to 4 MiB each, before the writer waits for it.
 const APPENDS_QUEUED_MAX: usize = 2;
 
-/// After how many records the tables are brought up to date, which nothing else waits for at the end of an import: twice as
-/// seldom as otherwise, for 100 MiB of memory. An import that is cut off leaves as much to be replayed, in some seconds.
+/// After how many records the tables are brought up to date, twice as seldom as otherwise, for 100 MiB of memory: at the end
+/// nothing else waits for it. An import that is cut off leaves as much to be replayed, in some seconds.
 const WRITE_BACK_RECORDS: u64 = 1 << 21;
+/// With more records than these to come, by the length of their files, that would save nothing.
+const FEW_RECORDS: u64 = WRITE_BACK_RECORDS / 4 * 5;
 
 /// What an import came to, as it is printed.
 #[derive(Debug, Default, Serialize)]
@@ -60,7 +62,9 @@ struct Summary {
 pub(crate) fn run(args: &ImportArgs, settings: &Settings) -> anyhow::Result<()> {
     let mapping = args.mapping.as_deref().map(read_mapping).transpose()?;
     let mut settings = settings.clone();
-    settings.write_back_records.get_or_insert(WRITE_BACK_RECORDS);
+    if (1..=FEW_RECORDS).contains(&expected_records(&args.files)) {
+        settings.write_back_records.get_or_insert(WRITE_BACK_RECORDS);
+    }
     let summary = match Source::open(&settings)? {
         Source::Folder(folder) => into_folder(*folder, args, mapping)?,
         Source::Server(_) if mapping.is_some() => bail!(UsageError(
