@@ -11,7 +11,7 @@ use std::process::Command;
 /// In milliseconds, by mimalloc's documentation.
 const PURGE_DELAY: &str = "MIMALLOC_PURGE_DELAY";
 /// Longer than any stage of an import waits for the memory of the one before.
-const KEPT_FOR: &str = "60000";
+const KEPT_FOR: &str = "20000";
 
 /// Starts the program again with the setting, unless the environment has one. Where that can't be done, it goes on
 /// without.
