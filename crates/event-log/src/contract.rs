@@ -80,6 +80,7 @@ macro_rules! tables_contract {
             a_scan_keeps_its_bounds_order_and_limit
             messages_are_found_with_position_and_fingerprint
             messages_are_found_across_many_write_backs
+            messages_may_come_ahead_of_their_write_back
             a_message_written_again_has_its_last_value
             no_messages_are_looked_for
             flushed_write_backs_survive_a_crash

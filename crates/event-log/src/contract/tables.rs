@@ -140,6 +140,18 @@ pub fn messages_are_found_across_many_write_backs(home: &impl TablesHome) {
     assert_eq!(known(&tables, last + 1, 2 * last), vec![None; usize::try_from(last).unwrap()]);
 }
 
+pub fn messages_may_come_ahead_of_their_write_back(home: &impl TablesHome) {
+    let tables = home.open();
+    let mut last = 0;
+    for count in [1, 0, 2_000, 120_000, 1] {
+        let messages = tables.add_messages(messages(last + 1, last + count)).unwrap();
+        assert_eq!(tables.position(), LogPosition(last), "only a write-back moves the position");
+        last += count;
+        tables.write_back(WriteBack { position: LogPosition(last), rows: RowChanges::default(), messages }).unwrap();
+        assert_eq!(known(&tables, 1, last + 1), (1..=last).map(Some).chain([None]).collect::<Vec<_>>());
+    }
+}
+
 pub fn a_message_written_again_has_its_last_value(home: &impl TablesHome) {
     let tables = home.open();
     for position in 1..=4 {
