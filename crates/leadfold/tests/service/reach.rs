@@ -74,7 +74,7 @@ fn a_first_key_closes_the_service_and_a_revoked_one_is_refused_at_once() {
 fn freed_memory_is_kept_for_a_while_unless_somebody_says_otherwise() {
     let site = Site::shop();
     let service = site.serve();
-    assert_eq!(service.variable("MIMALLOC_PURGE_DELAY").as_deref(), Some("10000"));
+    assert_eq!(service.variable("MIMALLOC_PURGE_DELAY").as_deref(), Some("20000"));
     assert!(service.stop().0.success());
 
     let mut command = site.command(&["serve", "--listen", "127.0.0.1:0"]);
