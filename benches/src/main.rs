@@ -14,6 +14,7 @@ mod models;
 mod page;
 mod running;
 mod scoring;
+mod sizes;
 
 use std::path::{Path, PathBuf};
 
@@ -41,6 +42,12 @@ pub(crate) struct Args {
     /// About how many leads the traffic makes, of ten interactions each; stands for --visitors and --interactions
     #[arg(long)]
     leads: Option<u64>,
+    /// About how many leads each size has that is compared
+    #[arg(long, value_delimiter = ',', default_values_t = [10_000, 100_000, 1_000_000, 5_000_000])]
+    pub(crate) sizes: Vec<u64>,
+    /// How many interactions a lead has there; ten of five million need 80 GB
+    #[arg(long, default_value_t = 10)]
+    pub(crate) per_lead: u64,
     /// What to measure
     #[arg(long, value_enum, default_value = "import")]
     what: What,
@@ -65,6 +72,8 @@ enum What {
     Page,
     /// How fast both read models are made, and what they answer in, beside PostgreSQL over the same data.
     Models,
+    /// How time and memory of each question grow with the number of leads.
+    Sizes,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -75,8 +84,10 @@ fn main() -> anyhow::Result<()> {
     }
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
     let traffic = folder.path().join("traffic.ndjson");
-    import::generate(&args.leadfold, &traffic, args.visitors, args.interactions)?;
-    println!("{} interactions of {} visitors, {} rounds", args.interactions, args.visitors, args.rounds);
+    if args.what != What::Sizes {
+        import::generate(&args.leadfold, &traffic, args.visitors, args.interactions)?;
+        println!("{} interactions of {} visitors, {} rounds", args.interactions, args.visitors, args.rounds);
+    }
     match args.what {
         What::Import => imports(&args, &traffic, folder.path()),
         What::Feed => feed::measure(&args, &traffic),
@@ -86,6 +97,7 @@ fn main() -> anyhow::Result<()> {
         What::Audits => audits::measure(&args, &traffic, folder.path()),
         What::Page => page::measure(&args, &traffic),
         What::Models => models::measure(&args, &traffic, folder.path()),
+        What::Sizes => sizes::measure(&args, folder.path()),
     }
 }
 

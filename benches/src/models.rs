@@ -4,7 +4,7 @@
 #[path = "../peers/src/postgres/cluster.rs"]
 mod cluster;
 mod postgres;
-mod questions;
+pub(crate) mod questions;
 
 use std::io::Read;
 use std::path::Path;
@@ -22,9 +22,9 @@ use postgres::Peer;
 use questions::{Ask, Question};
 
 /// How often each page is read.
-const PAGE_READINGS: usize = 200;
+pub(crate) const PAGE_READINGS: usize = 200;
 /// How often each report is asked for.
-const REPORT_READINGS: usize = 30;
+pub(crate) const REPORT_READINGS: usize = 30;
 const MEBIBYTE: f64 = 1_048_576.0;
 
 pub(crate) fn measure(args: &Args, traffic: &Path, folder: &Path) -> anyhow::Result<()> {
@@ -97,7 +97,7 @@ async fn ask_all(service: &Running, peer: &Peer) -> anyhow::Result<()> {
 }
 
 /// Milliseconds of each reading, sorted.
-async fn read(service: &Running, question: &Question, readings: usize) -> anyhow::Result<Vec<f64>> {
+pub(crate) async fn read(service: &Running, question: &Question, readings: usize) -> anyhow::Result<Vec<f64>> {
     let client = service.client();
     let mut times = Vec::with_capacity(readings);
     for reading in 0..=readings {

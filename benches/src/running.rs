@@ -101,6 +101,20 @@ impl Running {
         let peak = peak_memory(&folder).unwrap_or_default() as f64 / f64::from(1 << 20);
         (processor_time(&folder).unwrap_or_default(), peak)
     }
+
+    /// What it holds now, in MiB.
+    pub(crate) fn memory(&self) -> anyhow::Result<f64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let held = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
+        let held: f64 = held.context("the system doesn't tell how much memory a process holds")?.trim().parse()?;
+        Ok(held / 1_024.0)
+    }
+
+    /// From now on the peak is one of what comes.
+    pub(crate) fn forget_peak(&self) -> anyhow::Result<()> {
+        let forget = format!("/proc/{}/clear_refs", self.child.id());
+        std::fs::write(forget, "5").context("cannot set the peak of memory back")
+    }
 }
 
 impl Drop for Running {

@@ -6,19 +6,19 @@ use serde_json::{Value, json};
 use crate::running::Running;
 
 /// How we are asked.
-pub(super) enum Ask {
+pub(crate) enum Ask {
     Get(String),
     Post(&'static str, Value),
 }
 
 /// A question of both.
-pub(super) struct Question {
+pub(crate) struct Question {
     /// Without values, which may be a person's.
-    pub(super) name: String,
-    pub(super) ask: Ask,
+    pub(crate) name: String,
+    pub(crate) ask: Ask,
     /// Empty where there is no short way to say it.
-    pub(super) sql: String,
-    pub(super) is_page: bool,
+    pub(crate) sql: String,
+    pub(crate) is_page: bool,
 }
 
 const LATEST: &str = "last_interaction_at desc, id desc";
@@ -59,7 +59,7 @@ const BY_VALUE: [(&str, &str); 8] = [
 const CONTACT: &str = "(coalesce(name, '') || ' ' || coalesce(email, '') || ' ' || coalesce(phone, ''))";
 
 /// How many leads there are, and what to ask.
-pub(super) async fn all(service: &Running) -> anyhow::Result<(u64, Vec<Question>)> {
+pub(crate) async fn all(service: &Running) -> anyhow::Result<(u64, Vec<Question>)> {
     let answer = service.client().get(service.url("/v1/leads?limit=500&count=exact")).send().await?;
     ensure!(answer.status() == 200, "the service answers {}", answer.status());
     let page: Value = serde_json::from_slice(&answer.bytes().await?)?;

@@ -19,8 +19,8 @@ pub(crate) const AHEAD_MIN: u64 = 1_024;
 const CHUNK_RECORDS: usize = 256;
 /// Bytes of records that are handed over at once, once there are so many.
 const CHUNK_BYTES: usize = 1 << 20;
-/// Chunks that may wait.
-pub(crate) const CHUNKS_QUEUED_MAX: usize = 4;
+/// Chunks that may wait, some milliseconds of a commit.
+pub(crate) const CHUNKS_QUEUED_MAX: usize = 32;
 /// How many visitors' keys stay in memory while catching up, about 10 MB. Finding one again costs more than opening.
 const KEYS_MAX: usize = 1 << 17;
 

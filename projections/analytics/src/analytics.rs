@@ -60,11 +60,11 @@ const PENDING_BYTES_MAX: u64 = 256 << 20;
 #[derive(Debug)]
 pub struct Analytics {
     pub(crate) store: Store,
-    limits: Limits,
+    pub(crate) limits: Limits,
     /// The last record in files and tail.
     pub(crate) committed: Checkpoint,
     /// Those of the committed records.
-    committed_tenants: BTreeMap<u32, Tenant>,
+    pub(crate) committed_tenants: BTreeMap<u32, Tenant>,
     pub(crate) tenants: BTreeMap<u32, Tenant>,
     /// The streams that are left out, as of the committed records, and with what is pending.
     pub(crate) committed_parked: Parked,
@@ -76,8 +76,8 @@ pub struct Analytics {
     leads: FxHashMap<u64, Slot>,
     /// How many were committed.
     batches: u64,
-    compaction: Option<Compaction>,
-    compaction_failed: bool,
+    pub(crate) compaction: Option<Compaction>,
+    pub(crate) compaction_failed: bool,
     pub(crate) published: AnalyticsReader,
     /// Who reads the model in use, while this one is built beside it.
     pub(crate) awaited: Option<AnalyticsReader>,
@@ -92,13 +92,20 @@ pub(crate) struct Pending {
     finished: Vec<RecordBatch>,
     /// Interactions that were adopted or moved, as they are now, by position.
     replaced: BTreeMap<u64, StoredInteraction>,
-    changed: Vec<u64>,
+    pub(crate) changed: Vec<u64>,
     /// Members of people who were erased.
     pub(crate) erased: Vec<VisitorId>,
     pub(crate) rows: u64,
     pub(crate) event_rows: u64,
     pub(crate) score_rows: u64,
     pub(crate) bytes: u64,
+}
+
+impl Pending {
+    /// The rows of the table that has most.
+    pub(crate) fn rows_most(&self) -> u64 {
+        self.rows.max(self.event_rows).max(self.score_rows).max(self.changed.len() as u64)
+    }
 }
 
 /// A lead, as far as it is in memory.
@@ -195,9 +202,7 @@ impl Analytics {
     }
 
     pub(crate) fn pending_is_full(&self) -> bool {
-        let pending = &self.pending;
-        let rows = pending.rows.max(pending.event_rows).max(pending.score_rows).max(pending.changed.len() as u64);
-        rows >= self.limits.pending_rows || pending.bytes >= PENDING_BYTES_MAX
+        self.pending.rows_most() >= self.limits.pending_rows || self.pending.bytes >= PENDING_BYTES_MAX
     }
 
     /// A lead that was just opened.
@@ -287,6 +292,7 @@ impl Analytics {
 
     /// Adds what is pending to the tail, and seals when that has grown large. Nothing is changed when it fails.
     pub(crate) fn commit_pending(&mut self, checkpoint: Checkpoint) -> Result<(), AnalyticsError> {
+        self.make_room()?;
         let before = self.store.tables.clone();
         let committed = self.committed;
         let erased = std::mem::take(&mut self.pending.erased);
@@ -297,16 +303,13 @@ impl Analytics {
         let added = self.tail_with_pending();
         let sealed = added.and_then(|tables| {
             self.store.tables = tables;
+            let seal = || Seal { checkpoint, tenants: self.tenants.clone(), parked: self.parked.clone() };
             if !erased.is_empty() {
-                let seal = Seal { checkpoint, tenants: &self.tenants, parked: &self.parked };
-                return self.store.seal_erasing(seal, &erased);
+                return self.store.seal_erasing(seal(), &erased);
             }
             let (rows, bytes) = self.store.tail_size();
             let is_large = rows >= self.limits.tail_rows || bytes >= self.limits.tail_bytes;
-            if is_large {
-                return self.store.seal(Seal { checkpoint, tenants: &self.tenants, parked: &self.parked });
-            }
-            Ok(())
+            if is_large && !self.store.is_sealing() { self.store.begin_seal(seal()) } else { Ok(()) }
         });
         if let Err(error) = sealed {
             self.store.tables = before;
@@ -347,7 +350,7 @@ impl Analytics {
     }
 
     /// Reads the leads that changes wait for, part by part, and applies these.
-    fn bring_leads(&mut self) -> Result<(), AnalyticsError> {
+    pub(crate) fn bring_leads(&mut self) -> Result<(), AnalyticsError> {
         let mut wanted: BTreeMap<usize, Vec<(u32, u64)>> = BTreeMap::new();
         for key in &self.pending.changed {
             if let Some(Slot::Awaited { part, row, .. }) = self.leads.get(key) {
@@ -481,54 +484,6 @@ impl Analytics {
         self.families.discard();
         self.tenants.clone_from(&self.committed_tenants);
         self.parked.clone_from(&self.committed_parked);
-    }
-
-    /// Makes the tail durable.
-    pub(crate) fn seal_tail(&mut self) -> Result<(), AnalyticsError> {
-        // Sealing moves rows, so none may be waited for by its place.
-        self.bring_leads()?;
-        if self.committed != self.store.sealed() || self.committed_parked != self.store.manifest.parked {
-            let (tenants, parked) = (&self.committed_tenants, &self.committed_parked);
-            self.store.seal(Seal { checkpoint: self.committed, tenants, parked })?;
-            self.publish();
-        }
-        Ok(())
-    }
-
-    /// Puts small files together, on another thread.
-    pub(crate) fn compact(&mut self) {
-        self.install_compaction();
-        if self.compaction.is_none() && !self.compaction_failed {
-            self.compaction = Compaction::begin(&mut self.store);
-        }
-    }
-
-    /// Waits for the files that are being put together, and goes on until there is nothing more to put together.
-    pub fn compact_fully(&mut self) {
-        loop {
-            self.compact();
-            if self.compaction.is_none() {
-                return;
-            }
-            while self.compaction.as_ref().is_some_and(|compaction| !compaction.is_finished()) {
-                std::thread::sleep(std::time::Duration::from_millis(5));
-            }
-        }
-    }
-
-    /// Puts new files in the place of old ones, between batches: places of rows change. A failure costs nothing but room, so
-    /// it stops nothing; it is not tried again before the next start.
-    fn install_compaction(&mut self) {
-        if !self.pending.changed.is_empty() {
-            return;
-        }
-        if let Some(compaction) = self.compaction.take_if(|compaction| compaction.is_finished()) {
-            if let Err(error) = compaction.install(&mut self.store) {
-                tracing::warn!(%error, "small analytics files stay as they are");
-                self.compaction_failed = true;
-            }
-            self.publish();
-        }
     }
 
     pub(crate) fn publish(&self) {

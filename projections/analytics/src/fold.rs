@@ -154,6 +154,7 @@ impl Projection for Analytics {
         if self.store.building && behind <= NEAR_RECORDS {
             self.take_place().map_err(model_error)?;
         }
+        self.take_files().map_err(model_error)?;
         self.compact();
         Ok(())
     }

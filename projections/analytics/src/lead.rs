@@ -464,11 +464,14 @@ impl Attributes {
             Ok(place) => {
                 if let Some(known) = self.0.get_mut(place).filter(|known| known.at <= at) {
                     known.at = at;
-                    known.value = value_text(&attribute.value);
+                    let value = value_text(&attribute.value);
+                    if known.value != *value {
+                        known.value = value.as_ref().into();
+                    }
                 }
             }
             Err(place) => {
-                let value = value_text(&attribute.value);
+                let value = value_text(&attribute.value).as_ref().into();
                 self.0.insert(place, TextAttribute { name: name.clone(), value, at });
                 self.make_room();
             }

@@ -24,6 +24,8 @@ mod analytics;
 
 mod rebuild;
 
+mod upkeep;
+
 mod snapshot;
 
 mod query;

@@ -36,8 +36,9 @@ impl Analytics {
     }
 
     /// Throws away a model that has not taken its place. One that has stays.
-    pub fn abandon(self) {
+    pub fn abandon(mut self) {
         if self.store.building {
+            self.store.forget_seal();
             self.store.tables.files().for_each(|file| file.replace());
             Manifest::abandon(&self.store.folder);
         }

@@ -17,6 +17,7 @@ pub(crate) mod erasing;
 pub(crate) mod file;
 pub(crate) mod manifest;
 pub(crate) mod part;
+pub(crate) mod sealing;
 pub(crate) mod superseded;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,6 +33,7 @@ use crate::error::{AnalyticsError, damaged, io_error};
 use crate::store::file::{DataFile, FileWriter};
 use crate::store::manifest::{FileEntry, Manifest, Tenant};
 use crate::store::part::{Keys, Part, merged};
+use crate::store::sealing::Sealing;
 use crate::table::reading::Reading;
 use crate::table::{PerTable, Table};
 
@@ -53,14 +55,15 @@ pub(crate) struct Store {
     /// Beside the model in use, unseen until it takes its place.
     pub(crate) building: bool,
     pub(crate) tables: Tables,
+    sealing: Option<Sealing>,
 }
 
 /// What becomes durable with the rows of the tail.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Seal<'a> {
+#[derive(Clone, Debug)]
+pub(crate) struct Seal {
     pub(crate) checkpoint: Checkpoint,
-    pub(crate) tenants: &'a BTreeMap<u32, Tenant>,
-    pub(crate) parked: &'a Parked,
+    pub(crate) tenants: BTreeMap<u32, Tenant>,
+    pub(crate) parked: Parked,
 }
 
 /// Rebuilt models begin with generations at a multiple of this: the model in use goes on replacing files meanwhile, and the
@@ -77,7 +80,7 @@ impl Store {
         let manifest = Manifest::read(&folder)?;
         manifest.tidy(&folder)?;
         let tables = load(&folder, &manifest)?;
-        Ok(Self { folder, manifest, building: false, tables })
+        Ok(Self { folder, manifest, building: false, tables, sealing: None })
     }
 
     /// Begins an empty model beside the one in use, damaged or not.
@@ -86,7 +89,7 @@ impl Store {
         let generation = Manifest::read(&folder).map_or_else(|_| highest_generation(&folder), |old| old.generation);
         let mut manifest = Manifest::default();
         manifest.generation = (generation / GENERATIONS_APART + 1).saturating_mul(GENERATIONS_APART);
-        Ok(Self { folder, manifest, building: true, tables: Tables::default() })
+        Ok(Self { folder, manifest, building: true, tables: Tables::default(), sealing: None })
     }
 
     /// The model that was built takes the place of the one in use.
@@ -104,10 +107,10 @@ impl Store {
         self.manifest.checkpoint().unwrap_or_default()
     }
 
-    /// Rows and bytes of the largest table's tail.
+    /// Rows and bytes of the largest table's tail, without what is being written.
     pub(crate) fn tail_size(&self) -> (u64, usize) {
         let size = |table: Table| {
-            let tail = self.tables.get(table).iter().filter_map(Part::batch);
+            let tail = self.tables.get(table).iter().filter(|part| !part.is_leaving).filter_map(Part::batch);
             tail.fold((0, 0), |(rows, bytes), batch| {
                 (rows + batch.num_rows() as u64, bytes + batch.get_array_memory_size())
             })
@@ -116,17 +119,14 @@ impl Store {
     }
 
     /// Writes the tail to files and makes the checkpoint durable. Nothing is changed when it fails.
-    pub(crate) fn seal(&mut self, seal: Seal<'_>) -> Result<(), AnalyticsError> {
+    pub(crate) fn seal(&mut self, seal: Seal) -> Result<(), AnalyticsError> {
+        self.finish_seal()?;
         self.seal_with((self.tables.clone(), self.manifest.clone()), seal)
     }
 
     /// The same with other files than those in use.
-    fn seal_with(
-        &mut self,
-        (mut tables, mut manifest): (Tables, Manifest),
-        Seal { checkpoint, tenants, parked }: Seal<'_>,
-    ) -> Result<(), AnalyticsError> {
-        let range = (self.sealed().position.0 + 1, checkpoint.position.0);
+    fn seal_with(&mut self, (mut tables, mut manifest): (Tables, Manifest), seal: Seal) -> Result<(), AnalyticsError> {
+        let range = (self.sealed().position.0 + 1, seal.checkpoint.position.0);
         let (folder, generation) = (self.folder.as_path(), manifest.generation);
         // Each table on a thread of its own: packing them is most of the work.
         let written = std::thread::scope(|scope| {
@@ -145,9 +145,7 @@ impl Store {
             manifest.files.extend(part.file().map(|file| file.entry.clone()));
             tables.get_mut(table).push(part);
         }
-        manifest.reaches(checkpoint);
-        manifest.tenants.clone_from(tenants);
-        manifest.parked.clone_from(parked);
+        manifest.take(seal);
         manifest.write(&self.folder, self.building)?;
         self.tables = tables;
         self.manifest = manifest;
@@ -194,7 +192,7 @@ pub(crate) fn append(tables: &mut Tables, table: Table, batch: RecordBatch) -> R
     parts.push(part);
     // Neighbours of like size become one, so that the tail has few parts and a row is copied few times.
     while let [.., older, newer] = parts.as_slice() {
-        if older.batch().is_none() || older.counting() > newer.counting().saturating_mul(2) {
+        if older.batch().is_none() || older.is_leaving || older.counting() > newer.counting().saturating_mul(2) {
             break;
         }
         let together = merged(table, &[older.clone(), newer.clone()])?;

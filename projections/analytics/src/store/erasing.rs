@@ -20,7 +20,8 @@ pub(crate) fn is_of(row: Reading<'_>, column: &str, visitors: &[VisitorId]) -> b
 impl Store {
     /// Seals, and writes every file anew that has rows of these visitors which no longer count. Durable, and the old files
     /// gone, on return; whoever reads one of them keeps it until then. Nothing is changed when it fails.
-    pub(crate) fn seal_erasing(&mut self, seal: Seal<'_>, visitors: &[VisitorId]) -> Result<(), AnalyticsError> {
+    pub(crate) fn seal_erasing(&mut self, seal: Seal, visitors: &[VisitorId]) -> Result<(), AnalyticsError> {
+        self.finish_seal()?;
         let (mut tables, mut manifest) = (self.tables.clone(), self.manifest.clone());
         manifest.generation += 1;
         let mut replaced = Vec::new();

@@ -10,10 +10,11 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::parquet::arrow::ProjectionMask;
 use datafusion::parquet::arrow::arrow_reader::{
-    ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
+    ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
 };
 use datafusion::parquet::arrow::arrow_writer::ArrowWriter;
 use datafusion::parquet::basic::{Compression, Encoding, ZstdLevel};
+use datafusion::parquet::file::metadata::PageIndexPolicy;
 use datafusion::parquet::file::properties::WriterProperties;
 use datafusion::parquet::schema::types::ColumnPath;
 
@@ -23,6 +24,9 @@ use crate::table::Table;
 
 /// Rows of a row group: what one thread of a query takes at a time, and what a writer holds in memory.
 const ROW_GROUP_ROWS: usize = 1 << 17;
+/// Rows of a page of leads. Single leads are read back when something happens to them that is long closed: then a page of each
+/// column is unpacked, not a file.
+const LEAD_PAGE_ROWS: usize = 1 << 10;
 /// Rows that are read at a time.
 pub(crate) const READ_ROWS: usize = 8_192;
 
@@ -49,7 +53,7 @@ impl DataFile {
         if metadata.len() != file.entry.bytes {
             return Err(damaged(&file.path, format!("has {} bytes instead of {}", metadata.len(), file.entry.bytes)));
         }
-        let rows = file.builder()?.metadata().file_metadata().num_rows();
+        let rows = file.builder(PageIndexPolicy::Skip)?.metadata().file_metadata().num_rows();
         if u64::try_from(rows) != Ok(u64::from(file.entry.rows)) {
             return Err(damaged(&file.path, format!("has {rows} rows instead of {}", file.entry.rows)));
         }
@@ -78,9 +82,10 @@ impl DataFile {
         checked.as_ref().map_err(|fault| damaged(&self.path, fault)).copied()
     }
 
-    fn builder(&self) -> Result<ParquetRecordBatchReaderBuilder<File>, AnalyticsError> {
+    fn builder(&self, pages: PageIndexPolicy) -> Result<ParquetRecordBatchReaderBuilder<File>, AnalyticsError> {
         let file = File::open(&self.path).map_err(io_error("open", &self.path))?;
-        ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| damaged(&self.path, error))
+        let options = ArrowReaderOptions::new().with_offset_index_policy(pages);
+        ParquetRecordBatchReaderBuilder::try_new_with_options(file, options).map_err(|error| damaged(&self.path, error))
     }
 
     /// Reads some rows of some columns; all columns where `columns` is empty.
@@ -90,7 +95,9 @@ impl DataFile {
         selection: Option<RowSelection>,
     ) -> Result<FileBatches<'_>, AnalyticsError> {
         self.check()?;
-        let mut builder = self.builder()?.with_batch_size(READ_ROWS);
+        // Where the pages are matters to those who skip some.
+        let pages = if selection.is_some() { PageIndexPolicy::Optional } else { PageIndexPolicy::Skip };
+        let mut builder = self.builder(pages)?.with_batch_size(READ_ROWS);
         if !columns.is_empty() {
             let schema = builder.schema();
             let roots = columns.iter().filter_map(|name| schema.index_of(name).ok());
@@ -192,12 +199,17 @@ fn properties(table: Table) -> WriterProperties {
         .set_compression(level)
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_created_by(concat!("leadfold ", env!("CARGO_PKG_VERSION")).to_owned());
+    if table == Table::Leads {
+        properties = properties.set_data_page_row_count_limit(LEAD_PAGE_ROWS);
+    }
     for field in table.schema().fields() {
         let kind = field.data_type();
         let encoding = if matches!(kind, DataType::Timestamp(_, _) | DataType::UInt64) {
             Encoding::DELTA_BINARY_PACKED
         } else if *kind == DataType::Utf8 && field.name().ends_with("_id") {
             Encoding::DELTA_BYTE_ARRAY
+        } else if *kind == DataType::Utf8 {
+            Encoding::DELTA_LENGTH_BYTE_ARRAY
         } else {
             continue;
         };

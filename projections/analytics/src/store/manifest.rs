@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{AnalyticsError, damaged, io_error};
 use crate::ledger::{Caps, StoredTerms};
+use crate::store::Seal;
 use crate::table::Table;
 
 /// The format that this program writes, and the only one that it reads.
@@ -149,9 +150,10 @@ impl Manifest {
         let (name, unfinished_name) = if building { (BUILDING, BUILDING_UNFINISHED) } else { (NAME, UNFINISHED) };
         let unfinished = folder.join(unfinished_name);
         let write = || {
+            let mut text = serde_json::to_vec_pretty(self)?;
+            text.push(b'\n');
             let mut file = File::create(&unfinished)?;
-            serde_json::to_writer_pretty(&mut file, self)?;
-            file.write_all(b"\n")?;
+            file.write_all(&text)?;
             file.sync_all()
         };
         write().map_err(io_error("write", &unfinished))?;
@@ -181,6 +183,12 @@ impl Manifest {
     pub(crate) fn reaches(&mut self, checkpoint: Checkpoint) {
         self.position = checkpoint.position.0;
         self.chain = blake3::Hash::from_bytes(checkpoint.chain.0).to_hex().to_string();
+    }
+
+    /// The files reach to this seal now.
+    pub(crate) fn take(&mut self, Seal { checkpoint, tenants, parked }: Seal) {
+        self.reaches(checkpoint);
+        (self.tenants, self.parked) = (tenants, parked);
     }
 
     /// Removes what neither this one nor a model that is being built names.

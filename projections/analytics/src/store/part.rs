@@ -31,6 +31,8 @@ pub(crate) struct Part {
     /// Of leads and score rows: which row is of which.
     index: Option<Arc<Index>>,
     pub(crate) superseded: Superseded,
+    /// Of the tail: it is being written to a file, whose rows will be the same.
+    pub(crate) is_leaving: bool,
 }
 
 /// Which row a lead or a score row has: 12 bytes a row.
@@ -99,14 +101,20 @@ impl Part {
             Arc::new(Index::of(pairs))
         });
         let rows = u32::try_from(batch.num_rows()).unwrap_or(u32::MAX);
-        Self { source: Source::Memory(batch), rows, index, superseded: Superseded::default() }
+        Self { source: Source::Memory(batch), rows, index, superseded: Superseded::default(), is_leaving: false }
     }
 
     /// A file; of leads and score rows, its ids are read.
     pub(crate) fn of_file(file: DataFile) -> Result<Self, AnalyticsError> {
         let rows = file.entry.rows;
         let index = file.entry.table.key_column().map(|column| index_of(&file, column)).transpose()?.map(Arc::new);
-        Ok(Self { source: Source::File(Arc::new(file)), rows, index, superseded: Superseded::default() })
+        Ok(Self {
+            source: Source::File(Arc::new(file)),
+            rows,
+            index,
+            superseded: Superseded::default(),
+            is_leaving: false,
+        })
     }
 
     /// A file that was just written.
@@ -117,7 +125,13 @@ impl Part {
         }
         let rows = file.entry.rows;
         let index = table.key_column().map(|_| Arc::new(Index::of(pairs)));
-        Ok(Self { source: Source::File(Arc::new(file)), rows, index, superseded: Superseded::default() })
+        Ok(Self {
+            source: Source::File(Arc::new(file)),
+            rows,
+            index,
+            superseded: Superseded::default(),
+            is_leaving: false,
+        })
     }
 
     pub(crate) const fn batch(&self) -> Option<&RecordBatch> {

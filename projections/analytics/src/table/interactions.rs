@@ -1,5 +1,7 @@
 //! The table of interactions.
 
+use std::borrow::Cow;
+
 use event_log::Header;
 use lead_domain::event::{AttachReason, OrphanReason};
 use lead_domain::policy::condition::SEALED_MARK;
@@ -8,7 +10,7 @@ use proto_events::stored::{Attribute, Campaign, Device, Product, StoredSale, Val
 use proto_events::text::Text;
 use proto_events::{InteractionFacts, lead_event};
 
-use crate::table::columns::{Amounts, Attributes, Flags, Instants, Numbers, Texts, Words, table};
+use crate::table::columns::{Amounts, Attributes, Flags, Ids, Instants, Numbers, Words, table};
 use crate::table::reading::Reading;
 
 table! {
@@ -16,9 +18,9 @@ table! {
     InteractionColumns {
         position: Numbers = "The place of its record in the log.",
         tenant: Words = "Whose.",
-        interaction_id: Texts = "Such as I1042.",
-        visitor_id: Texts = "Who it was recorded for, such as V42; the lead says who owns it after merges.",
-        lead_id: Texts = "The lead that has it, such as V42-1; null for an orphan.",
+        interaction_id: Ids = "Such as I1042.",
+        visitor_id: Ids = "Who it was recorded for, such as V42; the lead says who owns it after merges.",
+        lead_id: Ids = "The lead that has it, such as V42-1; null for an orphan.",
         at: Instants = "When it happened.",
         received_at: Instants = "When we received it.",
         recorded_at: Instants = "When it was recorded.",
@@ -103,18 +105,12 @@ fn code(currency: &[u8; 3]) -> Option<&str> {
 }
 
 /// A value as text.
-pub(crate) fn value_text(value: &Value) -> Name {
+pub(crate) fn value_text(value: &Value) -> Cow<'_, str> {
     match value {
-        Value::Bool(true) => Name::const_new("true"),
-        Value::Bool(false) => Name::const_new("false"),
-        Value::Integer(number) => {
-            use std::fmt::Write as _;
-            let mut text = Name::default();
-            // Writing to memory can't fail.
-            let _ = write!(text, "{number}");
-            text
-        }
-        Value::Decimal(text) | Value::Text(text) => text.0.clone(),
+        Value::Bool(true) => Cow::Borrowed("true"),
+        Value::Bool(false) => Cow::Borrowed("false"),
+        Value::Integer(number) => Cow::Owned(itoa::Buffer::new().format(*number).to_owned()),
+        Value::Decimal(text) | Value::Text(text) => Cow::Borrowed(text.0.as_str()),
     }
 }
 
@@ -124,12 +120,9 @@ impl InteractionColumns {
         let [at, received_at, recorded_at] = row.times;
         self.position.push(row.position);
         self.tenant.push(Some(row.tenant));
-        self.interaction_id.push_shown(Some(&InteractionId(row.position)));
-        self.visitor_id.push_shown(Some(&VisitorId(row.visitor)));
-        match row.placement.lead {
-            Some(lead) => self.lead_id.push_shown(Some(&lead)),
-            None => self.lead_id.push(None),
-        }
+        self.interaction_id.push(Some(InteractionId(row.position)));
+        self.visitor_id.push(Some(VisitorId(row.visitor)));
+        self.lead_id.push(row.placement.lead);
         self.at.push(at);
         self.received_at.push(received_at);
         self.recorded_at.push(recorded_at);
@@ -143,7 +136,7 @@ impl InteractionColumns {
         self.is_orphan.push(row.placement.lead.is_none());
         self.orphan_reason.push(row.placement.orphan_reason);
         self.attach_reason.push(row.placement.attach_reason);
-        let mut attributes: Vec<(&str, Name)> = facts
+        let mut attributes: Vec<(&str, Cow<'_, str>)> = facts
             .attributes
             .iter()
             // Answers for a policy's conditions say nothing to people.
@@ -153,7 +146,7 @@ impl InteractionColumns {
             .collect();
         attributes.sort_by_key(|(name, _)| *name);
         attributes.dedup_by(|(later, _), (earlier, _)| later == earlier);
-        self.attributes.push(attributes.iter().map(|(name, value)| (*name, value.as_str())));
+        self.attributes.push(attributes.iter().map(|(name, value)| (*name, value.as_ref())));
     }
 
     fn push_about(&mut self, facts: &InteractionFacts) {

@@ -6,7 +6,7 @@ use lead_domain::nurture::Suppression;
 use lead_domain::{Event, IdentifierKind, InteractionId, LeadId, Money, Period, Time, VisitorId};
 use proto_events::lead_event;
 
-use crate::table::columns::{Amounts, Flags, Instants, Numbers, Texts, Words, table};
+use crate::table::columns::{Amounts, Flags, Ids, Instants, Numbers, Words, table};
 
 table! {
     /// Events, filled row by row.
@@ -15,9 +15,9 @@ table! {
         index: Numbers = "Its place in the record, from 0.",
         tenant: Words = "Whose.",
         event: Words = "Its word, such as lead_opened.",
-        lead_id: Texts = "The lead, such as V42-1; of a move, the one that has the interaction now.",
-        visitor_id: Texts = "The visitor of the record, or whom the event is about, such as V42.",
-        interaction_id: Texts = "The interaction, such as I1042.",
+        lead_id: Ids = "The lead, such as V42-1; of a move, the one that has the interaction now.",
+        visitor_id: Ids = "The visitor of the record, or whom the event is about, such as V42.",
+        interaction_id: Ids = "The interaction, such as I1042.",
         at: Instants = "When it happened.",
         recorded_at: Instants = "When it was recorded.",
         lead_type: Words = "Of an opening, and of a change of lead type the new one.",
@@ -41,8 +41,8 @@ table! {
         medium: Words = "By which medium.",
         consent: Flags = "Whether the visitor wants to hear from us.",
         deadline: Instants = "When the lead closes from now on unless something happens.",
-        other_lead_id: Texts = "Where a moved interaction was; the lead that a repeated order had counted for.",
-        other_visitor_id: Texts = "Who was merged, restored, suspected, or had the identifier before.",
+        other_lead_id: Ids = "Where a moved interaction was; the lead that a repeated order had counted for.",
+        other_visitor_id: Ids = "Who was merged, restored, suspected, or had the identifier before.",
         identifier: Words = "The kind of identifier.",
         keeps_apart: Flags = "Whether two visitors that were taken apart may not merge again by themselves.",
         operator: Words = "Who asked, where an operator did.",
@@ -272,14 +272,14 @@ impl LeadEventColumns {
         self.index.push(index);
         self.tenant.push(Some(decided.tenant));
         self.event.push(Some(lead_event::name(event)));
-        push_id(&mut self.lead_id, said.lead.or_else(|| event.leads().first().copied()));
-        push_id(&mut self.visitor_id, said.visitor.or(recorded_for));
-        push_id(&mut self.interaction_id, said.interaction);
+        self.lead_id.push(said.lead.or_else(|| event.leads().first().copied()));
+        self.visitor_id.push(said.visitor.or(recorded_for));
+        self.interaction_id.push(said.interaction);
         self.at.push(said.at.map_or(header.occurred_at, Time::as_millis));
         self.recorded_at.push(header.recorded_at);
         self.push_figures(&said);
-        push_id(&mut self.other_lead_id, said.other_lead);
-        push_id(&mut self.other_visitor_id, said.other_visitor);
+        self.other_lead_id.push(said.other_lead);
+        self.other_visitor_id.push(said.other_visitor);
         self.identifier.push(said.identifier.map(IdentifierKind::name));
         self.keeps_apart.push(said.keeps_apart);
         self.operator.push(decided.operator);
@@ -308,12 +308,5 @@ impl LeadEventColumns {
         self.medium.push(said.medium);
         self.consent.push(said.consent);
         self.deadline.push(said.deadline.map(Time::as_millis));
-    }
-}
-
-fn push_id(column: &mut Texts, id: Option<impl std::fmt::Display>) {
-    match id {
-        Some(id) => column.push_shown(Some(&id)),
-        None => column.push(None),
     }
 }

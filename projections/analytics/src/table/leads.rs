@@ -11,7 +11,7 @@ use crate::lead::{
     Attributes as Shown, Closing, Dated, LeadState, Points, Sales, Sum, TextAttribute, cause_of, temperature_of,
 };
 use crate::ledger::{Ledger, Lexicon, StoredLive};
-use crate::table::columns::{Amounts, Attributes, Instants, Numbers, Texts, Words, table};
+use crate::table::columns::{Amounts, Attributes, Ids, Instants, Numbers, Texts, Words, table};
 use crate::table::reading::Reading;
 
 table! {
@@ -19,8 +19,8 @@ table! {
     LeadColumns {
         position: Numbers = "The record that changed it last: of several rows of a lead the one behind all counts.",
         tenant: Words = "Whose.",
-        lead_id: Texts = "Such as V42-1.",
-        visitor_id: Texts = "Who owns it, after merges, such as V42.",
+        lead_id: Ids = "Such as V42-1.",
+        visitor_id: Ids = "Who owns it, after merges, such as V42.",
         lead_type: Words = "Its class.",
         lead_group: Words = "The group of its class by the policy in force when the row was written.",
         status: Words = "open or closed.",
@@ -92,8 +92,8 @@ impl LeadColumns {
         let closing = lead.closing.as_ref();
         self.position.push(lead.changed_at.0);
         self.tenant.push(Some(tenant));
-        self.lead_id.push_shown(Some(&lead.id));
-        self.visitor_id.push_shown(Some(&lead.visitor));
+        self.lead_id.push(Some(lead.id));
+        self.visitor_id.push(Some(lead.visitor));
         self.lead_type.push(Some(&lead.lead_type));
         self.lead_group.push(group);
         self.status.push(Some(if closing.is_some() { "closed" } else { "open" }));

@@ -4,7 +4,7 @@ use event_log::LogPosition;
 use lead_domain::{InteractionId, LeadId, VisitorId};
 
 use crate::ledger::{EndedParts, Fate, Lexicon, LiveRow, Shown};
-use crate::table::columns::{Amounts, Instants, Numbers, Texts, Words, table};
+use crate::table::columns::{Amounts, Ids, Instants, Numbers, Words, table};
 use crate::table::reading::Reading;
 
 table! {
@@ -12,9 +12,9 @@ table! {
     ScoreRowColumns {
         position: Numbers = "The record that gave the points.",
         tenant: Words = "Whose.",
-        interaction_id: Texts = "The interaction that brought the points, such as I1042.",
-        lead_id: Texts = "The lead that has them, such as V42-1.",
-        visitor_id: Texts = "Whom that lead was opened for, such as V42; the lead says who owns it after merges.",
+        interaction_id: Ids = "The interaction that brought the points, such as I1042.",
+        lead_id: Ids = "The lead that has them, such as V42-1.",
+        visitor_id: Ids = "Whom that lead was opened for, such as V42; the lead says who owns it after merges.",
         rule: Words = "The rule of the policy.",
         policy_version: Numbers = "The policy version that the rule is of.",
         rule_group: Words = "The rule's group.",
@@ -38,9 +38,9 @@ impl ScoreRowColumns {
         let terms = &row.term.terms;
         self.position.push(row.position);
         self.tenant.push(Some(tenant));
-        self.interaction_id.push_shown(Some(&InteractionId(row.interaction)));
-        self.lead_id.push_shown(Some(&lead));
-        self.visitor_id.push_shown(Some(&VisitorId(lead.visitor.0)));
+        self.interaction_id.push(Some(InteractionId(row.interaction)));
+        self.lead_id.push(Some(lead));
+        self.visitor_id.push(Some(VisitorId(lead.visitor.0)));
         self.rule.push(Some(&terms.rule));
         self.policy_version.push(u64::from(terms.policy_version));
         self.rule_group.push(Some(&terms.group));
