@@ -13,6 +13,8 @@ use crate::import::{peak_memory, processor_time};
 
 /// How long a service may take to get somewhere.
 const PATIENCE: Duration = Duration::from_secs(600);
+/// Processor seconds of a second in which a service does something.
+const BUSY: f64 = 0.05;
 /// How long a connection may rest before it is used again.
 const IDLE_MAX: Duration = Duration::from_secs(5);
 
@@ -93,6 +95,21 @@ impl Running {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         bail!("the service doesn't get there")
+    }
+
+    /// Waits until it does nothing any more: files that were just made are put together for a while.
+    pub(crate) async fn at_rest(&self) -> anyhow::Result<()> {
+        let started = Instant::now();
+        let mut quiet = 0;
+        while started.elapsed() < PATIENCE {
+            let (before, _) = self.used();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            quiet = if self.used().0 - before < BUSY { quiet + 1 } else { 0 };
+            if quiet == 3 {
+                return Ok(());
+            }
+        }
+        bail!("the service doesn't come to rest")
     }
 
     /// Processor seconds so far, and the peak of memory in MiB.

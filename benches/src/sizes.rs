@@ -58,6 +58,7 @@ fn at(args: &Args, traffic: &Path) -> anyhow::Result<Size> {
 
 async fn ask_all(service: &Running) -> anyhow::Result<Size> {
     let (leads, questions) = questions::all(service).await?;
+    service.at_rest().await?;
     println!("{leads} leads; the service holds {:.0} MiB", service.memory()?);
     println!("question | p50 ms | p99 ms | MiB");
     let mut costs = Vec::new();

@@ -225,8 +225,29 @@ fn analysed(
         }
     }
     found.analysed += compared;
+    summed(&runtime, &session, found)?;
     if compared != leads {
         found.find("the analytics tables".to_owned(), format!("they have {compared} leads of {leads}"), ANALYTICS_CURE);
+    }
+    Ok(())
+}
+
+/// Leads whose score rows don't sum to their scores.
+const UNEVEN: &str = "select l.lead_id from leads l \
+    left join (select lead_id, sum(points_now) as points from score_rows group by lead_id) s on s.lead_id = l.lead_id \
+    where l.score <> coalesce(s.points, 0) order by l.lead_id limit 100";
+
+/// Sums up the score rows.
+fn summed(runtime: &tokio::runtime::Runtime, session: &Session, found: &mut Recount) -> anyhow::Result<()> {
+    #[derive(Deserialize)]
+    struct Uneven {
+        lead_id: String,
+    }
+    let lines = runtime.block_on(async { session.query(UNEVEN).await?.written(Format::Ndjson).await })?;
+    for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        let Uneven { lead_id } = serde_json::from_slice(line).context("cannot read the id of a lead")?;
+        let fault = "its score rows don't sum to its score".to_owned();
+        found.find(format!("analytics, lead {lead_id}"), fault, ANALYTICS_CURE);
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::support::event::{Event, hour, lines};
+use crate::support::kill::{Dice, kill_when, looks};
 use crate::support::{Folder, shop_policy};
 
 /// Stands in everything that the person's events say, and nowhere else.
@@ -58,6 +59,60 @@ fn who_was_quiet_for_too_long_is_erased_everywhere_by_the_next_import() {
     assert_eq!(folder.json_one(["replay"])["same"], true);
     let ben = folder.json_one(["visitor", "V2"]);
     assert_eq!(ben["identifiers"][0]["value"], "ben", "{ben}");
+}
+
+/// A folder of several hundred people who were quiet for too long, whom the next import erases in several ticks.
+fn due() -> Folder {
+    const PEOPLE: u32 = 700;
+    let folder = Folder::with_policy(shop_policy());
+    let person = |number: u32| {
+        Event::page(&format!("{SECRET}-{number}"), &hour(number % 50), &format!("{SECRET}-device-{number}"))
+            .with("contact", json!({ "name": SECRET }))
+            .with("attributes", json!({ "favourite": format!("{SECRET}-{number}-red") }))
+    };
+    folder.write("events.ndjson", lines((0..PEOPLE).map(person).chain([Event::page("ben", &hour(0), "ben")])));
+    folder.import("events.ndjson");
+    fs::remove_file(folder.path("events.ndjson")).unwrap();
+    folder.done(["sql", "select count(*) from interactions"]);
+    folder.write("later.ndjson", lines([Event::page("ben-2", &hour(24 * 60), "ben")]));
+    folder.import("later.ndjson");
+    let policy = fs::read_to_string(shop_policy()).unwrap() + "\n[retention]\nerase_after = \"50d\"\n";
+    folder.write("retaining.toml", &policy);
+    folder.done(["policy", "adopt", "retaining.toml"]);
+    folder
+}
+
+/// A copy of such a folder, and what it is about to import.
+fn due_again(begun: &Folder) -> Folder {
+    let folder = begun.copied();
+    folder.write("latest.ndjson", lines([Event::page("ben-3", &hour(24 * 60 + 1), "ben")]));
+    folder
+}
+
+#[test]
+fn a_retention_that_is_killed_again_and_again_ends_as_one_that_was_not() {
+    let begun = due();
+    let undisturbed = due_again(&begun);
+    undisturbed.import("latest.ndjson");
+    assert_eq!(places(&undisturbed), Vec::<String>::new());
+    let expected = undisturbed.picture();
+    let mut dice = Dice::new(50);
+    let mut killed = 0;
+    for _ in 0..4 {
+        let folder = due_again(&begun);
+        for _ in 0..4 {
+            let head = folder.log_position();
+            let target = head + dice.below(expected.head + 1 - head.min(expected.head));
+            let mut any_moment = looks(dice.below(20_000));
+            let has_come = || if target > expected.head { any_moment() } else { folder.log_position() >= target };
+            killed += u64::from(kill_when(folder.start(["import", "latest.ndjson"]), has_come));
+        }
+        folder.import("latest.ndjson");
+        folder.picture().assert_same(&expected);
+        assert_eq!(places(&folder), Vec::<String>::new());
+        assert_eq!(folder.json_one(["verify"])["whole"], true);
+    }
+    assert!(killed >= 8, "{killed} of 16 imports were still running");
 }
 
 #[test]

@@ -171,6 +171,27 @@ fn points_that_were_taken_away_stay_as_history() {
     folder.done(["verify"]);
 }
 
+#[test]
+fn score_rows_that_do_not_sum_to_the_scores_are_found_by_verify() {
+    let folder = shop();
+    folder.done(["sql", "select 1"]);
+    folder.done(["verify"]);
+    let manifest = folder.path("data/projections/analytics-v3/manifest.json");
+    let mut told: Value = serde_json::from_slice(&std::fs::read(&manifest).unwrap()).unwrap();
+    let files = told["files"].as_array_mut().unwrap();
+    let before = files.len();
+    files.retain(|file| file["table"] != "score_rows");
+    assert!(files.len() < before);
+    std::fs::write(&manifest, told.to_string()).unwrap();
+    let run = folder.run(["verify"]);
+    assert_eq!(run.code, Some(3), "{run:?}");
+    let said = [run.stderr.as_str(), &run.stdout].concat();
+    assert!(said.contains("its score rows don't sum to its score"), "{said}");
+    assert!(said.contains("`leadfold projections rebuild analytics`"), "{said}");
+    folder.done(["projections", "rebuild", "analytics"]);
+    folder.done(["verify"]);
+}
+
 const BOT_RULES: &str = r#"
 [[bot_rule]]
 name = "says so itself"
