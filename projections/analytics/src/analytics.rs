@@ -501,7 +501,7 @@ fn folder_of(data: &Path, version: u32) -> PathBuf {
 }
 
 /// Removes the models that earlier versions of the program left: nobody reads them, and nobody would erase anybody in them.
-fn remove_earlier(data: &Path) -> Result<(), AnalyticsError> {
+pub(crate) fn remove_earlier(data: &Path) -> Result<(), AnalyticsError> {
     for path in (1..MODEL_VERSION).map(|version| folder_of(data, version)) {
         match fs::remove_dir_all(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io_error("remove", &path)(error)),

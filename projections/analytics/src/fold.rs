@@ -22,7 +22,7 @@ use crate::table::interactions::{self, Placement};
 use crate::table::lead_events::Decided;
 
 /// The version of the model: of its columns, files and manifest.
-pub(crate) const MODEL_VERSION: u32 = 3;
+pub(crate) const MODEL_VERSION: u32 = 4;
 /// With no more records than these to come, a model that was built takes the place of the old one.
 const NEAR_RECORDS: u64 = 10_000;
 

@@ -27,6 +27,12 @@ pub(crate) fn lead_key(lead: LeadId) -> Option<u64> {
     fits.then_some(lead.visitor.0 << ORDINAL_BITS | u64::from(lead.ordinal))
 }
 
+/// The lead of a key.
+pub(crate) const fn lead_of(key: u64) -> LeadId {
+    let ordinal = (key & ((1 << ORDINAL_BITS) - 1)) as u32;
+    LeadId { visitor: VisitorId(key >> ORDINAL_BITS), ordinal }
+}
+
 /// A value and when it was true, in milliseconds since the epoch.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Dated<T> {

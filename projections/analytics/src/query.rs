@@ -64,8 +64,9 @@ impl Default for QueryLimits {
 
 /// What queries of one tenant see: the tables at one position.
 pub struct Session {
-    pub(crate) context: SessionContext,
-    snapshot: Arc<Snapshot>,
+    context: SessionContext,
+    pub(crate) snapshot: Arc<Snapshot>,
+    tenant: String,
     pub(crate) limits: QueryLimits,
 }
 
@@ -95,51 +96,24 @@ impl fmt::Debug for Answer {
 /// The address under which the tables' folder is known to the query engine.
 const STORE: &str = "leadfold://analytics";
 
+/// How large the smaller side of a join may be that all threads share.
+const SHARED_JOIN_BYTES: usize = 256 << 20;
+const SHARED_JOIN_ROWS: usize = 4 << 20;
+
 impl Session {
     /// A session over the tables of `tenant`.
     ///
     /// # Errors
     /// When the folder of the tables, or that of temporary files, can't be used.
     pub fn new(snapshot: Arc<Snapshot>, tenant: &str, limits: QueryLimits) -> Result<Self, QueryError> {
-        let disk = limits.spill.as_ref().map_or_else(
-            || DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled),
-            |(folder, bytes)| {
-                DiskManagerBuilder::default()
-                    .with_mode(DiskManagerMode::Directories(vec![folder.clone()]))
-                    .with_max_temp_directory_size(*bytes)
-            },
-        );
-        let runtime = RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::new(FairSpillPool::new(limits.memory)))
-            .with_disk_manager_builder(disk)
-            .build_arc()?;
-        let mut config = SessionConfig::new()
-            .with_default_catalog_and_schema("leadfold", "tables")
-            .with_information_schema(true)
-            .with_target_partitions(limits.threads.max(1))
-            .with_collect_statistics(false);
-        config.options_mut().sql_parser.collect_spans = true;
-        config.options_mut().execution.parquet.schema_force_view_types = false;
-        let state = SessionStateBuilder::new()
-            .with_config(config)
-            .with_runtime_env(runtime)
-            .with_default_features()
-            .with_table_functions(std::collections::HashMap::new())
-            .with_table_factories(std::collections::HashMap::new())
-            .with_file_formats(Vec::new())
-            .build();
-        let context = SessionContext::new_with_state(state);
-        let url = ObjectStoreUrl::parse(STORE)?;
-        if let Some(file) = snapshot.tables.files().next() {
-            let folder = file.path.parent().map(PathBuf::from).unwrap_or_default();
-            let store = LocalFileSystem::new_with_prefix(folder).map_err(datafusion::error::DataFusionError::from)?;
-            context.register_object_store(url.as_ref(), Arc::new(store));
-        }
-        for table in Table::ALL {
-            let provider = TenantTable::new(table, snapshot.tables.get(table), tenant, url.clone());
-            context.register_table(table.name(), Arc::new(provider))?;
-        }
-        Ok(Self { context, snapshot, limits })
+        let tenant = tenant.to_owned();
+        let context = context_of(&snapshot, &tenant, &limits, Table::shown)?;
+        Ok(Self { context, snapshot, tenant, limits })
+    }
+
+    /// A context for queries of ours, which see hidden columns too.
+    pub(crate) fn own_context(&self) -> Result<SessionContext, QueryError> {
+        context_of(&self.snapshot, &self.tenant, &self.limits, Table::schema)
     }
 
     /// Where the tables stand.
@@ -176,22 +150,73 @@ impl Session {
     }
 
     async fn begin(&self, sql: &str) -> Result<SendableRecordBatchStream, QueryError> {
-        self.run(statement::only_reading(sql)?).await
+        run(&self.context, statement::only_reading(sql)?).await
     }
+}
 
-    /// Begins a query of ours, which may be longer than anybody's.
-    pub(crate) async fn begin_own(&self, sql: &str) -> Result<SendableRecordBatchStream, QueryError> {
-        self.run(statement::parsed(sql)?).await
-    }
+/// Begins a query of ours, which may be longer than anybody's.
+pub(crate) async fn begin_own(context: &SessionContext, sql: &str) -> Result<SendableRecordBatchStream, QueryError> {
+    run(context, statement::parsed(sql)?).await
+}
 
-    async fn run(&self, statement: Statement) -> Result<SendableRecordBatchStream, QueryError> {
-        let plan = self.context.state().statement_to_plan(statement).await?;
-        statement::verify(&plan)?;
-        let frame = self.context.execute_logical_plan(plan).await?;
-        let task = Arc::new(frame.task_ctx());
-        let plan = yielding(frame.create_physical_plan().await?)?;
-        Ok(execute_stream(plan, task)?)
+async fn run(context: &SessionContext, statement: Statement) -> Result<SendableRecordBatchStream, QueryError> {
+    let plan = context.state().statement_to_plan(statement).await?;
+    statement::verify(&plan)?;
+    let frame = context.execute_logical_plan(plan).await?;
+    let task = Arc::new(frame.task_ctx());
+    let plan = yielding(frame.create_physical_plan().await?)?;
+    Ok(execute_stream(plan, task)?)
+}
+
+/// A context in which the tables are those of a tenant, and nothing else is.
+fn context_of(
+    snapshot: &Snapshot,
+    tenant: &str,
+    limits: &QueryLimits,
+    columns: impl Fn(Table) -> SchemaRef,
+) -> Result<SessionContext, QueryError> {
+    let disk = limits.spill.as_ref().map_or_else(
+        || DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled),
+        |(folder, bytes)| {
+            DiskManagerBuilder::default()
+                .with_mode(DiskManagerMode::Directories(vec![folder.clone()]))
+                .with_max_temp_directory_size(*bytes)
+        },
+    );
+    let runtime = RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(FairSpillPool::new(limits.memory)))
+        .with_disk_manager_builder(disk)
+        .build_arc()?;
+    let mut config = SessionConfig::new()
+        .with_default_catalog_and_schema("leadfold", "tables")
+        .with_information_schema(true)
+        .with_target_partitions(limits.threads.max(1))
+        .with_collect_statistics(false);
+    config.options_mut().sql_parser.collect_spans = true;
+    config.options_mut().execution.parquet.schema_force_view_types = false;
+    // Rows that are joined with leads stay where they are: all threads share one table of the leads.
+    config.options_mut().optimizer.hash_join_single_partition_threshold = SHARED_JOIN_BYTES;
+    config.options_mut().optimizer.hash_join_single_partition_threshold_rows = SHARED_JOIN_ROWS;
+    let state = SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(runtime)
+        .with_default_features()
+        .with_table_functions(std::collections::HashMap::new())
+        .with_table_factories(std::collections::HashMap::new())
+        .with_file_formats(Vec::new())
+        .build();
+    let context = SessionContext::new_with_state(state);
+    let url = ObjectStoreUrl::parse(STORE)?;
+    if let Some(file) = snapshot.tables.files().next() {
+        let folder = file.path.parent().map(PathBuf::from).unwrap_or_default();
+        let store = LocalFileSystem::new_with_prefix(folder).map_err(datafusion::error::DataFusionError::from)?;
+        context.register_object_store(url.as_ref(), Arc::new(store));
     }
+    for table in Table::ALL {
+        let provider = TenantTable::new(columns(table), snapshot.tables.get(table), tenant, url.clone());
+        context.register_table(table.name(), Arc::new(provider))?;
+    }
+    Ok(context)
 }
 
 /// The plan with a place to stop behind every operator: a join that makes many rows of few would run on, whatever the

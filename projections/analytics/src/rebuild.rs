@@ -2,13 +2,33 @@
 
 use std::path::Path;
 
-use crate::analytics::{Analytics, Limits, folder_in};
+use projector::Parked;
+
+use crate::analytics::{Analytics, Limits, folder_in, remove_earlier};
 use crate::error::AnalyticsError;
 use crate::snapshot::AnalyticsReader;
 use crate::store::Store;
 use crate::store::manifest::Manifest;
 
 impl Analytics {
+    /// The streams that the model in use leaves out, found without opening its files, which may be damaged.
+    ///
+    /// # Errors
+    /// When its manifest can't be read.
+    pub fn left_out(data: &Path) -> Result<Parked, AnalyticsError> {
+        Ok(Manifest::read(&folder_in(data))?.parked)
+    }
+
+    /// Removes the files of a model whose place was taken, as opening the one in use does.
+    ///
+    /// # Errors
+    /// When a file can't be removed, or the manifest can't be read.
+    pub fn remove_replaced(data: &Path) -> Result<(), AnalyticsError> {
+        remove_earlier(data)?;
+        let folder = folder_in(data);
+        Manifest::read(&folder)?.tidy(&folder)
+    }
+
     /// Begins an empty model beside the one in use, which goes on being read until the new one has caught up; then the new
     /// one takes its place. A rebuild that was left unfinished is thrown away.
     ///

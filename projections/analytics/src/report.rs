@@ -15,9 +15,12 @@ mod figures;
 mod filter;
 mod formula;
 mod funnel;
+mod ids;
 mod measure;
+mod pair;
 mod plan;
 mod run;
+mod words;
 
 pub use answer::{Column, Note, Report, ShownPeriod};
 pub use document::{Question, Setting};

@@ -1,7 +1,7 @@
 //! The tables as files and a tail in memory, and what is durable of them.
 //!
 //! ```text
-//! projections/analytics-v3/
+//! projections/analytics-v4/
 //!   manifest.json                          which files, their lengths and checksums, and the checkpoint
 //!   interactions-<from>-<to>.parquet       rows of the records from … to …
 //!   lead_events-<from>-<to>.parquet

@@ -8,8 +8,9 @@ pub(crate) mod reading;
 pub(crate) mod score_rows;
 
 use std::fmt;
+use std::sync::Arc;
 
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
 
 /// A table of the model.
@@ -44,10 +45,19 @@ impl Table {
     /// The column that says which thing a row is of, where the newest row of a thing counts. Others are facts.
     pub(crate) const fn key_column(self) -> Option<&'static str> {
         match self {
-            Self::Leads => Some("lead_id"),
+            Self::Leads => Some("_lead"),
             Self::ScoreRows => Some("_key"),
             Self::Interactions | Self::LeadEvents => None,
         }
+    }
+
+    /// The columns that people see in SQL: those whose names don't begin with an underscore.
+    #[must_use]
+    pub fn shown(self) -> SchemaRef {
+        // Hidden columns are the last ones, so the places of the others are those in the files.
+        let all = self.schema();
+        let shown = all.fields().iter().filter(|field| !field.name().starts_with('_')).cloned();
+        Arc::new(Schema::new(shown.collect::<Vec<_>>()))
     }
 
     /// The columns in files, and, but for those whose names begin with an underscore, in SQL.

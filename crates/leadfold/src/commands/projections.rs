@@ -140,10 +140,9 @@ fn rebuild(source: &Source, name: &'static str, settings: &Settings) -> anyhow::
             rebuild_here(folder, Listing::begin_rebuild(&settings.data)?, earlier, LISTING)?
         }
         Source::Folder(folder) => {
-            let earlier = folder.analytics_projector().map(|old| old.parked().clone()).unwrap_or_default();
+            let earlier = Analytics::left_out(&settings.data).unwrap_or_default();
             let position = rebuild_here(folder, Analytics::begin_rebuild(&settings.data)?, earlier, TABLES)?;
-            // Opening it removes the files of the old one.
-            Analytics::open(&settings.data)?;
+            Analytics::remove_replaced(&settings.data)?;
             position
         }
     };

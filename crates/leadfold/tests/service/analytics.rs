@@ -39,7 +39,7 @@ fn duckdb_pandas_and_polars_read_the_files_and_count_the_same() {
     assert!(sums.as_array().unwrap().len() > 1 && days.as_array().unwrap().len() > 1, "{sums} {days}");
     let script = workspace().join("crates/leadfold/tests/service/analytics/read.py");
     let read =
-        Command::new(tool("python")).arg(script).arg(site.path("data/projections/analytics-v3")).output().unwrap();
+        Command::new(tool("python")).arg(script).arg(site.path("data/projections/analytics-v4")).output().unwrap();
     assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
     let found: Value = serde_json::from_slice(&read.stdout).unwrap();
     for program in ["duckdb", "pandas", "polars"] {
@@ -105,7 +105,7 @@ fn a_service_answers_queries_at_the_position_that_was_asked_for() {
 }
 
 fn rows_of_sealed(site: &Site) -> u64 {
-    let manifest = std::fs::read(site.path("data/projections/analytics-v3/manifest.json")).unwrap();
+    let manifest = std::fs::read(site.path("data/projections/analytics-v4/manifest.json")).unwrap();
     let manifest: Value = serde_json::from_slice(&manifest).unwrap();
     let files = manifest["files"].as_array().unwrap();
     files.iter().filter(|file| file["table"] == "interactions").map(|file| file["rows"].as_u64().unwrap()).sum()
@@ -143,7 +143,7 @@ fn damaged_tables_stop_neither_the_service_nor_the_listing() {
     let site = shop();
     // An import leaves the tables to whoever asks them first.
     assert_eq!(rows(&site, "select count(*) > 0 as are_there from leads"), [json!({ "are_there": true })]);
-    let folder = site.path("data/projections/analytics-v3");
+    let folder = site.path("data/projections/analytics-v4");
     let victim = std::fs::read_dir(&folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::arrow::array::{AsArray, BooleanArray, RecordBatch};
 use datafusion::arrow::compute::{and, filter_record_batch};
-use datafusion::arrow::datatypes::{DataType, Int32Type, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Int32Type, SchemaRef};
 use datafusion::catalog::memory::MemorySourceConfig;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{DFSchema, ScalarValue, Statistics, stats::Precision};
@@ -28,7 +28,6 @@ use datafusion::physical_plan::union::UnionExec;
 
 use crate::store::file::DataFile;
 use crate::store::part::Part;
-use crate::table::Table;
 
 /// What a session sees of a table.
 #[derive(Debug)]
@@ -49,11 +48,8 @@ struct Wanted<'a> {
 }
 
 impl TenantTable {
-    pub(crate) fn new(table: Table, parts: &[Part], tenant: &str, store: ObjectStoreUrl) -> Self {
-        // Hidden columns are the last ones, so the places of the others are those in the files.
-        let all = table.schema();
-        let shown = all.fields().iter().filter(|field| !field.name().starts_with('_')).cloned();
-        let schema = Arc::new(Schema::new(shown.collect::<Vec<_>>()));
+    /// The rows of a tenant, with the columns of `schema`, which are all of the table's or the first of them.
+    pub(crate) fn new(schema: SchemaRef, parts: &[Part], tenant: &str, store: ObjectStoreUrl) -> Self {
         let has_rows = |part: &&Part| part.file().is_none_or(|file| file.entry.tenants.iter().any(|it| it == tenant));
         let parts = parts.iter().filter(has_rows).cloned().collect();
         Self { schema, parts, tenant: tenant.to_owned(), store }

@@ -7,6 +7,7 @@
 use crate::report::document::object::Object;
 use crate::report::fault::Faults;
 use crate::report::field::Source;
+use crate::report::ids::LEAD_KEY;
 
 /// How touches are found and what each is worth.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,7 +96,7 @@ impl Attribution {
             Model::Position => "case when k = 1 then 1.0 when k = 2 then 0.5 when n = 1 or n = k then 0.4 \
                  else 0.2 / cast(k - 2 as double) end"
                 .to_owned(),
-            Model::TimeDecay => "w / sum(w) over (partition by lead_id)".to_owned(),
+            Model::TimeDecay => "w / sum(w) over (partition by lead_key)".to_owned(),
         };
         // Weights count from the last touch, so that far ones don't all come to nothing.
         let weight = match model {
@@ -105,14 +106,15 @@ impl Attribution {
         format!(
             "(select b.*, t.touch, t.touched_at, coalesce(t.credit, 1.0) as credit, \
              cast(b.sale_value as double) * coalesce(t.credit, 1.0) as credited_value \
-             from leads b left join (select * from (select lead_id, touch, touched_at, {credit} as credit from (\
-             select *, {weight} as w from (select i.lead_id as lead_id, arrow_cast(i.\"{by}\", 'Utf8') as touch, \
+             from leads b left join (select * from (select lead_key, touch, touched_at, {credit} as credit from (\
+             select *, {weight} as w from (select b.lead_key as lead_key, arrow_cast(i.\"{by}\", 'Utf8') as touch, \
              i.\"at\" as touched_at, {at} as touched_ms, \
-             row_number() over (partition by i.lead_id order by i.\"at\", i.position) as n, \
-             count(*) over (partition by i.lead_id) as k, max({at}) over (partition by i.lead_id) as last_at \
-             from interactions i join leads b on i.lead_id = b.lead_id \
+             row_number() over (partition by b.lead_key order by i.\"at\", i.position) as n, \
+             count(*) over (partition by b.lead_key) as k, max({at}) over (partition by b.lead_key) as last_at \
+             from interactions i join (select {LEAD_KEY}(_lead) as lead_key, conversions, converted_at from leads) b \
+             on {LEAD_KEY}(i._lead) = b.lead_key \
              where b.conversions > 0 and i.\"{by}\" is not null and {at} <= {sold}{recent}) as numbered) as weighed) as shared \
-             where credit > 0.0) t on b.lead_id = t.lead_id where b.conversions > 0) as s"
+             where credit > 0.0) t on {LEAD_KEY}(b._lead) = t.lead_key where b.conversions > 0) as s"
         )
     }
 }

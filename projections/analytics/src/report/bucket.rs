@@ -3,7 +3,7 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, AsArray, Int32Array};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int32Array};
 use datafusion::arrow::datatypes::{DataType, TimestampMillisecondType};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
@@ -35,22 +35,26 @@ impl Bucket {
         let instants = instants.ok_or_else(|| DataFusionError::Execution("only instants are in a unit".to_owned()))?;
         // Neighbours are mostly in one unit.
         let mut last = (i64::MAX, i64::MIN, 0);
-        Ok(instants
-            .iter()
-            .map(|instant| {
-                let instant = instant?;
-                let (from, to, place) = last;
-                if instant >= from && instant < to {
-                    return Some(place);
-                }
-                let behind = self.boundaries.partition_point(|boundary| *boundary <= instant);
-                let before = behind.checked_sub(1)?;
-                let from = self.boundaries.get(before).copied().unwrap_or(i64::MIN);
-                let to = self.boundaries.get(behind).copied().unwrap_or(i64::MAX);
-                last = (from, to, i32::try_from(before).ok()?);
-                Some(last.2)
-            })
-            .collect())
+        let mut place_of = |instant: i64| {
+            let (from, to, place) = last;
+            if instant >= from && instant < to {
+                return Some(place);
+            }
+            let behind = self.boundaries.partition_point(|boundary| *boundary <= instant);
+            let before = behind.checked_sub(1)?;
+            let from = self.boundaries.get(before).copied().unwrap_or(i64::MIN);
+            let to = self.boundaries.get(behind).copied().unwrap_or(i64::MAX);
+            last = (from, to, i32::try_from(before).ok()?);
+            Some(last.2)
+        };
+        if instants.null_count() > 0 {
+            return Ok(instants.iter().map(|instant| instant.and_then(&mut place_of)).collect());
+        }
+        let places: Option<Vec<i32>> = instants.values().iter().map(|instant| place_of(*instant)).collect();
+        match places {
+            Some(places) => Ok(places.into()),
+            None => Ok(instants.values().iter().map(|instant| place_of(*instant)).collect()),
+        }
     }
 }
 

@@ -41,6 +41,19 @@ pub(crate) struct Field {
     pub(crate) currency: Option<String>,
     /// Whether the row's lead must be looked up for it.
     pub(crate) of_lead: bool,
+    pub(crate) stored: Stored,
+}
+
+/// How texts are stored, and with that how they are best told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stored {
+    /// Once each, in a dictionary.
+    Words,
+    /// Ids of visitors, beside their numbers.
+    Visitors,
+    /// Ids of leads, beside their numbers.
+    Leads,
+    Otherwise,
 }
 
 /// The alias of the rows that are counted, and of their leads.
@@ -181,7 +194,10 @@ fn own_names(source: Source) -> Vec<String> {
 }
 
 fn column(source: Source, name: &str, alias: &str, now: i64) -> Option<Field> {
-    let of_kind = |kind, sql| Field { name: name.to_owned(), kind, sql, currency: None, of_lead: false };
+    let of_kind = |kind, sql| {
+        let stored = Stored::Otherwise;
+        Field { name: name.to_owned(), kind, sql, currency: None, of_lead: false, stored }
+    };
     if let Some(attribute) = name.strip_prefix(ATTRIBUTE) {
         let has_some = source.table().schema().field_with_name("attributes").is_ok();
         let fits = has_some && !attribute.is_empty() && attribute.len() <= ATTRIBUTE_NAME_MAX;
@@ -203,8 +219,9 @@ fn column(source: Source, name: &str, alias: &str, now: i64) -> Option<Field> {
         return Some(of_kind(*kind, worked_out(name, alias, now)?));
     }
     let schema = source.table().schema();
-    let kind = kind_of(name, schema.field_with_name(name).ok()?.data_type())?;
-    Some(with_currency(of_kind(kind, quoted(alias, name)), alias))
+    let data_type = schema.field_with_name(name).ok()?.data_type();
+    let field = with_currency(of_kind(kind_of(name, data_type)?, quoted(alias, name)), alias);
+    Some(Field { stored: stored_as(name, data_type), ..field })
 }
 
 fn with_currency(field: Field, alias: &str) -> Field {
@@ -227,6 +244,15 @@ fn kind_of(name: &str, data_type: &DataType) -> Option<Kind> {
     }
     // What is left are texts, and the free attributes, which are named one by one.
     (!data_type.is_nested()).then_some(Kind::Text)
+}
+
+fn stored_as(name: &str, data_type: &DataType) -> Stored {
+    match name {
+        "visitor_id" => Stored::Visitors,
+        "lead_id" => Stored::Leads,
+        _ if matches!(data_type, DataType::Dictionary(..)) => Stored::Words,
+        _ => Stored::Otherwise,
+    }
 }
 
 fn worked_out(name: &str, alias: &str, now: i64) -> Option<String> {

@@ -21,6 +21,42 @@ pub(crate) struct Gathered {
     pub(crate) rows: Vec<Vec<Cell>>,
 }
 
+/// What the money of a measure is of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Currencies {
+    /// There is none.
+    None,
+    /// The currency's number.
+    One(Cell),
+    Several,
+}
+
+/// The currencies of each measure, over all these rows.
+pub(crate) fn currencies<'a>(question: &Question, rows: impl Iterator<Item = &'a Vec<Cell>>) -> Vec<Currencies> {
+    let mut found = vec![Currencies::None; question.measures.len()];
+    for cells in rows {
+        let mut cells = cells.iter().skip(question.dimensions.len());
+        for (measure, found) in question.measures.iter().zip(&mut found) {
+            if matches!(measure.what, What::Formula(_)) {
+                continue;
+            }
+            cells.next();
+            if measure.what.money().is_none() {
+                continue;
+            }
+            for number in cells.by_ref().take(2).filter(|number| !number.is_nothing()) {
+                let is_another = matches!(found, Currencies::One(known) if known != number);
+                match found {
+                    Currencies::None => *found = Currencies::One(number.clone()),
+                    Currencies::One(_) if is_another => *found = Currencies::Several,
+                    Currencies::One(_) | Currencies::Several => {}
+                }
+            }
+        }
+    }
+    found
+}
+
 /// A row: its key, its measures, and those of the time before.
 #[derive(Debug)]
 pub(crate) struct Row {
@@ -76,10 +112,10 @@ pub(crate) fn measured(question: &Question, gathered: Gathered, suffix: &str, no
             }
             let mut value = cells.next().unwrap_or(Cell::Nothing);
             *total += value.number().unwrap_or_default();
-            if *several && measure.what.money().is_some() {
+            if measure.what.money().is_some() {
                 let (first, last) = (cells.next(), cells.next());
                 let is_share = matches!(measure.what, What::Percentage(_));
-                if first != last || is_share {
+                if *several && (first != last || is_share) {
                     let message = "Its money is of several currencies; filter by one, or group by the currency.";
                     notes.add(format!("{}{suffix}", measure.name), "several_currencies", message);
                     value = Cell::Nothing;

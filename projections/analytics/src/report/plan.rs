@@ -2,15 +2,24 @@
 
 use crate::report::calendar::Span;
 use crate::report::document::Question;
-use crate::report::document::dimension::By;
-use crate::report::field::{Field, Kind, LEAD, ROW, instant};
-use crate::report::filter::Filter;
+use crate::report::document::dimension::{By, are_paired};
+use crate::report::field::{Field, Kind, LEAD, ROW, Stored, instant};
+use crate::report::ids::{DIFFERENT, LEAD_KEY};
 use crate::report::measure::{Measure, What};
+use crate::report::pair::PAIR;
 
 /// The name of the function that tells the unit of a dimension.
 pub(crate) fn bucket(dimension: usize) -> String {
     format!("leadfold_unit_{dimension}")
 }
+
+/// The name of the function that numbers the words of a dimension.
+pub(crate) fn word(dimension: usize) -> String {
+    format!("leadfold_word_{dimension}")
+}
+
+/// The name of the function that numbers currencies.
+pub(crate) const CURRENCY: &str = "leadfold_currency";
 
 /// Which time rows are of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +36,7 @@ impl Question {
             None => format!("{} as {ROW}", self.source.table().name()),
         };
         let leads = if self.needs_leads() {
-            format!(" left join leads as {LEAD} on {ROW}.lead_id = {LEAD}.lead_id")
+            format!(" left join leads as {LEAD} on {LEAD_KEY}({ROW}._lead) = {LEAD_KEY}({LEAD}._lead)")
         } else {
             String::new()
         };
@@ -42,6 +51,14 @@ impl Question {
         format!(" from {rows}{leads}{only}")
     }
 
+    /// Whether leads are told apart by their keys.
+    pub(crate) fn needs_lead_keys(&self) -> bool {
+        let are_counted =
+            |measure: &Measure| matches!(&measure.what, What::Distinct(field) if field.stored == Stored::Leads);
+        self.attribution.is_some() || self.needs_leads() || self.measures.iter().any(are_counted)
+    }
+
+    /// Whether rows are joined with their leads.
     fn needs_leads(&self) -> bool {
         let of_measures = |measure: &Measure| {
             measure.what.field().is_some_and(|field| field.of_lead) || measure.filters.iter().any(|it| it.of_lead)
@@ -52,30 +69,21 @@ impl Question {
             || self.measures.iter().any(of_measures)
     }
 
-    /// Asks for the first and the last of instants and of currencies: a row with two columns for each.
-    pub(crate) fn extent(&self, instants: &[&Field], money: &[&Field], of: Of) -> String {
-        let mut columns = Vec::new();
-        let mut extent = |sql: &str, only: &str| {
-            for function in ["min", "max"] {
-                columns.push(format!("{function}({sql}){only} as c{}", columns.len()));
-            }
-        };
-        for field in instants {
-            extent(&field.sql, "");
-        }
-        for field in money {
-            let code = field.currency.as_deref().unwrap_or("null");
-            extent(&format!("arrow_cast({code}, 'Utf8')"), &format!(" filter (where {} is not null)", field.sql));
-        }
+    /// Asks for the first and the last of instants: a row with two columns for each.
+    pub(crate) fn extent(&self, instants: &[&Field], of: Of) -> String {
+        let ends =
+            instants.iter().flat_map(|field| ["min", "max"].map(|function| format!("{function}({})", field.sql)));
+        let columns: Vec<String> = ends.enumerate().map(|(place, sql)| format!("{sql} as c{place}")).collect();
         format!("select {}{}", columns.join(", "), self.rows(of))
     }
 
-    /// Asks for the groups: a column for each dimension, one for each measure that is no formula, and two for each money
-    /// whose rows have `several` currencies.
-    pub(crate) fn groups(&self, several: &[bool], of: Of) -> String {
+    /// Asks for the groups: a column for each dimension, or one for both where [`are_paired`] says so, one for each measure that is no formula, and behind that of
+    /// money the first and the last of its currencies' numbers.
+    pub(crate) fn groups(&self, of: Of) -> String {
         let keys = self.dimensions.iter().enumerate().map(|(place, dimension)| {
             let sql = &dimension.field.sql;
             match &dimension.by {
+                By::Value if dimension.is_of_words() => format!("{}({sql})", word(place)),
                 By::Value => sql.clone(),
                 By::Unit(..) => format!("{}({sql})", bucket(place)),
                 By::Bands(thresholds, _) => {
@@ -89,14 +97,19 @@ impl Question {
             }
         });
         let mut columns: Vec<String> = keys.collect();
+        if are_paired(&self.dimensions) {
+            columns = vec![format!("{PAIR}({})", columns.join(", "))];
+        }
         let groups: Vec<String> = (1..=columns.len()).map(|place| place.to_string()).collect();
-        for (measure, several) in self.measures.iter().zip(several) {
-            let only = only(&measure.filters);
+        for measure in &self.measures {
+            let only = only(measure.filters.iter().map(|filter| filter.sql.as_str()));
             columns.extend(aggregate(&measure.what).map(|sql| format!("{sql}{only}")));
-            if let Some(code) = measure.what.money().and_then(|field| field.currency.as_deref()).filter(|_| *several) {
-                let code = format!("arrow_cast({code}, 'Utf8')");
-                columns.push(format!("min({code}){only}"));
-                columns.push(format!("max({code}){only}"));
+            let money = measure.what.money().and_then(|field| Some((&field.sql, field.currency.as_deref()?)));
+            if let Some((amount, code)) = money {
+                let paid = format!("{amount} is not null");
+                let filters = measure.filters.iter().map(|filter| filter.sql.as_str());
+                let only = self::only(filters.chain([paid.as_str()]));
+                columns.extend(["min", "max"].map(|function| format!("{function}({CURRENCY}({code})){only}")));
             }
         }
         let named: Vec<String> = columns.iter().enumerate().map(|(place, sql)| format!("{sql} as c{place}")).collect();
@@ -105,12 +118,9 @@ impl Question {
     }
 }
 
-fn only(filters: &[Filter]) -> String {
-    if filters.is_empty() {
-        return String::new();
-    }
-    let conditions: Vec<&str> = filters.iter().map(|filter| filter.sql.as_str()).collect();
-    format!(" filter (where {})", conditions.join(" and "))
+fn only<'a>(conditions: impl Iterator<Item = &'a str>) -> String {
+    let conditions: Vec<&str> = conditions.collect();
+    if conditions.is_empty() { String::new() } else { format!(" filter (where {})", conditions.join(" and ")) }
 }
 
 /// A measure of a group; `None` for a formula.
@@ -119,7 +129,14 @@ fn aggregate(what: &What) -> Option<String> {
     Some(match what {
         What::Count(None) | What::PerUnit(None, _) | What::Percentage(None) => "count(*)".to_owned(),
         What::Count(Some(field)) => format!("count({})", field.sql),
-        What::Distinct(field) => format!("count(distinct {})", field.sql),
+        What::Distinct(field) => {
+            let alias = if field.of_lead { LEAD } else { ROW };
+            match field.stored {
+                Stored::Visitors => format!("{DIFFERENT}({alias}._visitor)"),
+                Stored::Leads => format!("{DIFFERENT}({LEAD_KEY}({alias}._lead))"),
+                Stored::Words | Stored::Otherwise => format!("count(distinct {})", field.sql),
+            }
+        }
         What::Sum(field) | What::PerUnit(Some(field), _) | What::Percentage(Some(field)) => {
             // A sum of whole numbers is exact and can't overflow.
             let exact = || format!("arrow_cast({}, 'Decimal128(20, 0)')", field.sql);

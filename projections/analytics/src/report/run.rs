@@ -4,31 +4,30 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::error::DataFusionError;
+use datafusion::prelude::SessionContext;
 use futures_util::StreamExt;
 use tokio::time::Instant;
 
-use crate::query::{QueryError, Session};
+use crate::query::{QueryError, Session, begin_own};
 use crate::report::answer::Report;
 use crate::report::bucket::Bucket;
 use crate::report::calendar::{Span, boundaries};
 use crate::report::cell::{Cell, cells};
 use crate::report::document::Question;
-use crate::report::document::dimension::By;
+use crate::report::document::dimension::{By, are_paired};
 use crate::report::field::Field;
-use crate::report::figures::Gathered;
-use crate::report::plan::{Of, bucket};
+use crate::report::figures::{Currencies, Gathered, currencies};
+use crate::report::ids::{self, LeadKeys};
+use crate::report::pair::{pairs, unpaired};
+use crate::report::plan::{CURRENCY, Of, bucket, word};
+use crate::report::words::Lexicon;
+use crate::store::part::Part;
 
 /// Hours of a century, and more days than anybody has recorded.
 const UNITS_MAX: usize = 900_000;
 
-/// What is found out before groups are made.
-#[derive(Debug, Default)]
-struct Extent {
-    /// For each unit of time.
-    instants: Vec<Option<Span>>,
-    /// For each measure, the first and the last currency of its money.
-    currencies: Vec<Option<(String, String)>>,
-}
+/// For each dimension that is a unit of time, from when to when its instants are.
+type Extent = Vec<Option<Span>>;
 
 impl Session {
     /// Answers a question, all of it at the position of the session.
@@ -44,34 +43,42 @@ impl Session {
     }
 
     async fn answer(&self, question: &Question) -> Result<Report, QueryError> {
-        let extent = self.extent(question, Of::Period).await?;
-        let before = match question.previous {
-            Some(span) => Some((span, self.extent(question, Of::Previous(span)).await?)),
-            None => None,
-        };
-        let mut currencies = extent.currencies.clone();
-        if let Some((_, before)) = &before {
-            for (now, before) in currencies.iter_mut().zip(&before.currencies) {
-                *now = match (now.take(), before.clone()) {
-                    (Some(one), Some(other)) => Some((one.0.min(other.0), one.1.max(other.1))),
-                    (one, other) => one.or(other),
-                };
-            }
+        let context = &self.own_context()?;
+        if question.needs_lead_keys() {
+            let keys = LeadKeys::of(self.snapshot.tables.leads.iter().map(Part::keys));
+            context.register_udf(ids::lead_keys(keys));
         }
-        let several: Vec<bool> =
-            currencies.iter().map(|found| found.as_ref().is_some_and(|(first, last)| first != last)).collect();
-        let now = self.gather(question, &extent, &several, Of::Period).await?;
-        let before = match before {
-            Some((span, extent)) => Some(self.gather(question, &extent, &several, Of::Previous(span)).await?),
+        context.register_udaf(ids::different());
+        context.register_udf(pairs());
+        let codes = Lexicon::default();
+        context.register_udf(codes.function(CURRENCY.to_owned()));
+        let extent = self.extent(context, question, Of::Period).await?;
+        let mut now = self.gather(context, question, &extent, Of::Period).await?;
+        let mut before = match question.previous {
+            Some(span) => {
+                let extent = self.extent(context, question, Of::Previous(span)).await?;
+                Some(self.gather(context, question, &extent, Of::Previous(span)).await?)
+            }
             None => None,
         };
-        let only = currencies.into_iter().map(|found| found.map(|(first, _)| first));
-        let currencies: Vec<Option<String>> =
-            only.zip(&several).map(|(code, several)| code.filter(|_| !several)).collect();
-        Ok(Report::of(question, self.position(), now, before, &currencies))
+        let rows = now.rows.iter().chain(before.iter().flat_map(|before| &before.rows));
+        let found: Vec<Currencies> = currencies(question, rows);
+        let several: Vec<bool> = found.iter().map(|found| *found == Currencies::Several).collect();
+        for gathered in std::iter::once(&mut now).chain(&mut before) {
+            gathered.several.clone_from(&several);
+        }
+        let only = found.into_iter().map(|found| match found {
+            Currencies::One(number) => match codes.word(&number) {
+                Cell::Text(code) => Some(code),
+                Cell::Whole(_) | Cell::Real(_) | Cell::Flag(_) | Cell::Instant(_) | Cell::Nothing => None,
+            },
+            Currencies::None | Currencies::Several => None,
+        });
+        let only: Vec<Option<String>> = only.collect();
+        Ok(Report::of(question, self.position(), now, before, &only))
     }
 
-    async fn extent(&self, question: &Question, of: Of) -> Result<Extent, QueryError> {
+    async fn extent(&self, context: &SessionContext, question: &Question, of: Of) -> Result<Extent, QueryError> {
         let span = match of {
             Of::Period => question.period.span(),
             Of::Previous(span) => Some(span),
@@ -86,11 +93,9 @@ impl Session {
             By::Value | By::Bands(..) => (None, false),
         });
         let instants: Vec<(Option<Span>, bool)> = instants.collect();
-        let money: Vec<Option<&Field>> = question.measures.iter().map(|measure| measure.what.money()).collect();
-        let of_money: Vec<&Field> = money.iter().filter_map(|field| *field).collect();
         let mut found = Vec::new();
-        if !asked.is_empty() || !of_money.is_empty() {
-            let batches = self.batches(&question.extent(&asked, &of_money, of)).await?;
+        if !asked.is_empty() {
+            let batches = self.batches(context, &question.extent(&asked, of)).await?;
             if let Some(batch) = batches.first() {
                 for column in batch.columns() {
                     found.extend(cells(column)?.into_iter().next());
@@ -103,24 +108,25 @@ impl Session {
             (true, Some((Cell::Instant(from), Cell::Instant(to)))) => Some(Span { from, to: to.saturating_add(1) }),
             (_, _) => known,
         });
-        let instants = instants.collect();
-        let currencies = money.into_iter().map(|field| match field.and_then(|_| pair()) {
-            Some((Cell::Text(first), Cell::Text(last))) => Some((first, last)),
-            Some(_) | None => None,
-        });
-        Ok(Extent { instants, currencies: currencies.collect() })
+        Ok(instants.collect())
     }
 
     async fn gather(
         &self,
+        context: &SessionContext,
         question: &Question,
         extent: &Extent,
-        several: &[bool],
         of: Of,
     ) -> Result<Gathered, QueryError> {
         let mut units = Vec::new();
-        for (place, (dimension, span)) in question.dimensions.iter().zip(&extent.instants).enumerate() {
+        let mut lexicons = Vec::new();
+        for (place, (dimension, span)) in question.dimensions.iter().zip(extent).enumerate() {
             let By::Unit(unit, zone) = dimension.by else {
+                if dimension.is_of_words() {
+                    let lexicon = Lexicon::default();
+                    context.register_udf(lexicon.function(word(place)));
+                    lexicons.push((place, lexicon));
+                }
                 units.push(None);
                 continue;
             };
@@ -129,18 +135,27 @@ impl Session {
             let starts = boundaries(zone, unit, span.from, span.to, UNITS_MAX);
             let starts = starts.map_err(|_| QueryError::TooManyUnits { unit: unit.name(), limit: UNITS_MAX })?;
             let starts: Arc<[i64]> = starts.into();
-            self.context.register_udf(Bucket::function(bucket(place), Arc::clone(&starts)));
+            context.register_udf(Bucket::function(bucket(place), Arc::clone(&starts)));
             units.push(Some(starts));
         }
         let span = match of {
             Of::Period => question.period.span(),
             Of::Previous(span) => Some(span),
         };
-        let batches = self.batches(&question.groups(several, of)).await?;
-        let mut gathered = Gathered { units, span, several: several.to_vec(), rows: Vec::new() };
+        let batches = self.batches(context, &question.groups(of)).await?;
+        let mut gathered = Gathered { units, span, several: Vec::new(), rows: Vec::new() };
         for batch in batches {
             let columns: Result<Vec<Vec<Cell>>, DataFusionError> = batch.columns().iter().map(cells).collect();
-            let mut columns: Vec<_> = columns?.into_iter().map(Vec::into_iter).collect();
+            let mut columns = columns?;
+            if are_paired(&question.dimensions) && !columns.is_empty() {
+                let (ones, others) = columns.remove(0).iter().map(unpaired).unzip();
+                columns.splice(0..0, [ones, others]);
+            }
+            for (place, lexicon) in &lexicons {
+                let numbers = columns.get_mut(*place).into_iter().flatten();
+                numbers.for_each(|number| *number = lexicon.word(number));
+            }
+            let mut columns: Vec<_> = columns.into_iter().map(Vec::into_iter).collect();
             for _ in 0..batch.num_rows() {
                 gathered.rows.push(columns.iter_mut().filter_map(Iterator::next).collect());
             }
@@ -149,8 +164,8 @@ impl Session {
     }
 
     /// All rows, if there aren't too many.
-    async fn batches(&self, sql: &str) -> Result<Vec<RecordBatch>, QueryError> {
-        let mut stream = self.begin_own(sql).await?;
+    async fn batches(&self, context: &SessionContext, sql: &str) -> Result<Vec<RecordBatch>, QueryError> {
+        let mut stream = begin_own(context, sql).await?;
         let (mut batches, mut rows) = (Vec::new(), 0);
         while let Some(batch) = stream.next().await.transpose()? {
             rows += batch.num_rows() as u64;

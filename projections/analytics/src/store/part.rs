@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{AsArray, RecordBatch};
+use datafusion::arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::arrow::compute::{concat_batches, filter_record_batch, take_record_batch};
 use datafusion::arrow::datatypes::UInt64Type;
 use datafusion::parquet::arrow::arrow_reader::{RowSelection, RowSelector};
-use lead_domain::LeadId;
 
 use crate::error::{AnalyticsError, damaged};
-use crate::lead::lead_key;
 use crate::store::file::DataFile;
 use crate::store::superseded::Superseded;
 use crate::table::Table;
@@ -79,16 +77,9 @@ impl Keys {
 
 /// Notes which rows of a batch are of which thing; `None` when one doesn't say.
 fn keys_of(table: Table, batch: &RecordBatch, from: u32, pairs: &mut Vec<(u64, u32)>) -> Option<()> {
-    let column = batch.column_by_name(table.key_column()?)?;
-    if table == Table::Leads {
-        for (id, row) in column.as_string_opt::<i32>()?.iter().zip(from..) {
-            pairs.push((lead_key(id?.parse::<LeadId>().ok()?)?, row));
-        }
-    } else {
-        let keys = column.as_primitive_opt::<UInt64Type>()?;
-        pairs.extend(keys.values().iter().copied().zip(from..));
-    }
-    Some(())
+    let keys = batch.column_by_name(table.key_column()?)?.as_primitive_opt::<UInt64Type>()?;
+    pairs.extend(keys.values().iter().copied().zip(from..));
+    (keys.null_count() == 0).then_some(())
 }
 
 impl Part {
@@ -163,6 +154,11 @@ impl Part {
         rows
     }
 
+    /// The keys of its rows, in order, of those that count and those that don't; none where rows have none.
+    pub(crate) fn keys(&self) -> &[u64] {
+        self.index.as_ref().map(|index| index.keys.as_slice()).unwrap_or_default()
+    }
+
     /// The row of a lead that counts.
     pub(crate) fn find(&self, key: u64) -> Option<u32> {
         self.index.as_ref()?.find(key).filter(|row| !self.superseded.contains(*row))
@@ -176,8 +172,7 @@ impl Part {
         let begin = other.keys.partition_point(|key| key < first);
         let mut at = 0;
         for key in other.keys.iter().skip(begin).take_while(|key| *key <= last) {
-            let rest = own.keys.get(at..).unwrap_or_default();
-            at += rest.partition_point(|known| known < key);
+            at += first_not_below(own.keys.get(at..).unwrap_or_default(), *key);
             if own.keys.get(at) == Some(key) {
                 own.rows.get(at).into_iter().for_each(|row| self.superseded.insert(*row));
             }
@@ -247,6 +242,17 @@ impl Part {
     }
 }
 
+/// How many of `keys`, which rise, are below `key`. It is looked for near the beginning first: the next of many keys mostly
+/// is there. See Bentley and Yao, "An almost optimal algorithm for unbounded searching" (1976).
+fn first_not_below(keys: &[u64], key: u64) -> usize {
+    let mut step = 1;
+    while keys.get(step).is_some_and(|known| *known < key) {
+        step *= 2;
+    }
+    let (from, to) = (step / 2, keys.len().min(step + 1));
+    from + keys.get(from..to).unwrap_or_default().partition_point(|known| *known < key)
+}
+
 /// Two batches of the tail as one, without what no longer counts.
 pub(crate) fn merged(table: Table, parts: &[Part]) -> Result<Part, AnalyticsError> {
     let counting = parts.iter().filter_map(|part| part.batch().map(|batch| part.counting_batch(batch, table)));
@@ -282,4 +288,23 @@ fn selection_of(rows: &[u32]) -> RowSelection {
         next = *row + 1;
     }
     RowSelection::from(selectors)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::first_not_below;
+
+    #[test]
+    fn a_place_is_found_wherever_it_is() {
+        for count in 0..20 {
+            let keys: Vec<u64> = (0..count).map(|number| number * 2 + 1).collect();
+            for key in 0..count * 2 + 3 {
+                assert_eq!(
+                    first_not_below(&keys, key),
+                    keys.iter().filter(|known| **known < key).count(),
+                    "{keys:?} {key}"
+                );
+            }
+        }
+    }
 }

@@ -155,8 +155,7 @@ pub(crate) struct Attributes(MapBuilder<StringBuilder, StringBuilder>);
 
 impl Default for Attributes {
     fn default() -> Self {
-        let names = MapFieldNames { entry: "key_value".to_owned(), key: "key".to_owned(), value: "value".to_owned() };
-        Self(MapBuilder::new(Some(names), StringBuilder::new(), StringBuilder::new()))
+        Self::with_capacity(StringBuilder::new(), StringBuilder::new(), 0)
     }
 }
 
@@ -239,6 +238,11 @@ impl Words {
 }
 
 impl Attributes {
+    fn with_capacity(names: StringBuilder, values: StringBuilder, rows: usize) -> Self {
+        let of = MapFieldNames { entry: "key_value".to_owned(), key: "key".to_owned(), value: "value".to_owned() };
+        Self(MapBuilder::with_capacity(Some(of), names, values, rows))
+    }
+
     pub(crate) fn push<'a>(&mut self, attributes: impl IntoIterator<Item = (&'a str, &'a str)>) {
         for (name, value) in attributes {
             self.0.keys().append_value(name);
@@ -310,7 +314,10 @@ impl Column for Attributes {
     }
 
     fn finish(&mut self) -> ArrayRef {
-        Arc::new(self.0.finish())
+        let next = |texts: &StringBuilder| StringBuilder::with_capacity(texts.len(), texts.values_slice().len());
+        let (rows, (names, values)) = (self.0.len(), self.0.entries());
+        let next = Self::with_capacity(next(names), next(values), rows);
+        Arc::new(std::mem::replace(self, next).0.finish())
     }
 }
 

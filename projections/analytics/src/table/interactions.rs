@@ -10,6 +10,7 @@ use proto_events::stored::{Attribute, Campaign, Device, Product, StoredSale, Val
 use proto_events::text::Text;
 use proto_events::{InteractionFacts, lead_event};
 
+use crate::lead::lead_key;
 use crate::table::columns::{Amounts, Attributes, Flags, Ids, Instants, Numbers, Words, table};
 use crate::table::reading::Reading;
 
@@ -49,6 +50,8 @@ table! {
         orphan_reason: Words = "Why no lead took it when it came.",
         attach_reason: Words = "Why its lead took it.",
         attributes: Attributes = "Free attributes; personal where the channel sent personal things.",
+        _visitor: Numbers = "The number in visitor_id, for Leadfold itself: read faster than the text.",
+        _lead: Numbers = "The lead's number, for Leadfold itself: that of its visitor times 2^20, plus its own.",
     }
 }
 
@@ -123,6 +126,8 @@ impl InteractionColumns {
         self.interaction_id.push(Some(InteractionId(row.position)));
         self.visitor_id.push(Some(VisitorId(row.visitor)));
         self.lead_id.push(row.placement.lead);
+        self._visitor.push(row.visitor);
+        self._lead.push(row.placement.lead.and_then(lead_key));
         self.at.push(at);
         self.received_at.push(received_at);
         self.recorded_at.push(recorded_at);

@@ -6,6 +6,7 @@ use lead_domain::nurture::Suppression;
 use lead_domain::{Event, IdentifierKind, InteractionId, LeadId, Money, Period, Time, VisitorId};
 use proto_events::lead_event;
 
+use crate::lead::lead_key;
 use crate::table::columns::{Amounts, Flags, Ids, Instants, Numbers, Words, table};
 
 table! {
@@ -47,6 +48,8 @@ table! {
         keeps_apart: Flags = "Whether two visitors that were taken apart may not merge again by themselves.",
         operator: Words = "Who asked, where an operator did.",
         policy_version: Numbers = "The tenant's policy when it was decided.",
+        _visitor: Numbers = "The number in visitor_id, for Leadfold itself: read faster than the text.",
+        _lead: Numbers = "The lead's number, for Leadfold itself: that of its visitor times 2^20, plus its own.",
     }
 }
 
@@ -272,8 +275,11 @@ impl LeadEventColumns {
         self.index.push(index);
         self.tenant.push(Some(decided.tenant));
         self.event.push(Some(lead_event::name(event)));
-        self.lead_id.push(said.lead.or_else(|| event.leads().first().copied()));
-        self.visitor_id.push(said.visitor.or(recorded_for));
+        let (lead, visitor) = (said.lead.or_else(|| event.leads().first().copied()), said.visitor.or(recorded_for));
+        self.lead_id.push(lead);
+        self.visitor_id.push(visitor);
+        self._lead.push(lead.and_then(lead_key));
+        self._visitor.push(visitor.map(|visitor| visitor.0));
         self.interaction_id.push(said.interaction);
         self.at.push(said.at.map_or(header.occurred_at, Time::as_millis));
         self.recorded_at.push(header.recorded_at);

@@ -8,7 +8,8 @@ use proto_events::text::Text;
 use serde::{Deserialize, Serialize};
 
 use crate::lead::{
-    Attributes as Shown, Closing, Dated, LeadState, Points, Sales, Sum, TextAttribute, cause_of, temperature_of,
+    Attributes as Shown, Closing, Dated, LeadState, Points, Sales, Sum, TextAttribute, cause_of, lead_key,
+    temperature_of,
 };
 use crate::ledger::{Ledger, Lexicon, StoredLive};
 use crate::table::columns::{Amounts, Attributes, Ids, Instants, Numbers, Texts, Words, table};
@@ -59,6 +60,8 @@ table! {
         last_product_currency: Words = "The currency of that price.",
         attributes: Attributes = "The latest value of each; personal where somebody gave personal things.",
         version: Numbers = "How many events have named it.",
+        _visitor: Numbers = "The number in visitor_id, for Leadfold itself: read faster than the text.",
+        _lead: Numbers = "The lead's number, for Leadfold itself: that of its visitor times 2^20, plus its own.",
         _state: Texts = "What the next change of the row needs to know, for Leadfold itself.",
     }
 }
@@ -94,6 +97,8 @@ impl LeadColumns {
         self.tenant.push(Some(tenant));
         self.lead_id.push(Some(lead.id));
         self.visitor_id.push(Some(lead.visitor));
+        self._lead.push(lead_key(lead.id));
+        self._visitor.push(lead.visitor.0);
         self.lead_type.push(Some(&lead.lead_type));
         self.lead_group.push(group);
         self.status.push(Some(if closing.is_some() { "closed" } else { "open" }));

@@ -16,7 +16,7 @@ const COUNTS: &str = "select (select count(*) from interactions) as interactions
      (select sum(version) from leads) as versions";
 
 fn model(data: &Path) -> PathBuf {
-    data.join("projections/analytics-v3")
+    data.join("projections/analytics-v4")
 }
 
 fn files(data: &Path, table: &str) -> Vec<PathBuf> {

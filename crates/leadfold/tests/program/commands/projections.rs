@@ -140,7 +140,7 @@ fn damaged_analytics_tables_are_built_anew_while_the_service_goes_on() {
     let folder = small_shop();
     let count = ["sql", "select count(*) as many from interactions"];
     let before = folder.done(count);
-    let tables = folder.path("data/projections/analytics-v3/manifest.json");
+    let tables = folder.path("data/projections/analytics-v4/manifest.json");
     fs::write(&tables, "{").unwrap();
     let service = Service::start_at(&folder, &hour(7));
     let refused: Run = service.run(count);

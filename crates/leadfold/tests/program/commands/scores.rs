@@ -176,7 +176,7 @@ fn score_rows_that_do_not_sum_to_the_scores_are_found_by_verify() {
     let folder = shop();
     folder.done(["sql", "select 1"]);
     folder.done(["verify"]);
-    let manifest = folder.path("data/projections/analytics-v3/manifest.json");
+    let manifest = folder.path("data/projections/analytics-v4/manifest.json");
     let mut told: Value = serde_json::from_slice(&std::fs::read(&manifest).unwrap()).unwrap();
     let files = told["files"].as_array_mut().unwrap();
     let before = files.len();

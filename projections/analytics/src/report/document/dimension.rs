@@ -7,7 +7,7 @@ use crate::report::calendar::Unit;
 use crate::report::document::object::{Object, seconds_of};
 use crate::report::document::{Scope, zone};
 use crate::report::fault::Faults;
-use crate::report::field::{Field, Kind};
+use crate::report::field::{Field, Kind, Stored};
 
 /// What rows are grouped by.
 #[derive(Clone, Debug)]
@@ -15,6 +15,23 @@ pub(crate) struct Dimension {
     pub(crate) name: String,
     pub(crate) field: Field,
     pub(crate) by: By,
+}
+
+impl Dimension {
+    /// Whether words are numbered for it.
+    pub(crate) fn is_of_words(&self) -> bool {
+        self.by == By::Value && self.field.stored == Stored::Words
+    }
+
+    /// Whether it is a number that is a place in a list, while rows are grouped.
+    fn is_numbered(&self) -> bool {
+        self.is_of_words() || matches!(self.by, By::Unit(..))
+    }
+}
+
+/// Whether rows are grouped by one number that stands for two dimensions.
+pub(crate) fn are_paired(dimensions: &[Dimension]) -> bool {
+    dimensions.len() == 2 && dimensions.iter().all(Dimension::is_numbered)
 }
 
 #[derive(Clone, Debug, PartialEq)]
