@@ -12,7 +12,7 @@ use anyhow::{Context, ensure};
 use super::cluster::Cluster;
 
 /// About how long one question is asked.
-const ASK_FOR: Duration = Duration::from_secs(15);
+const ASK_FOR: Duration = Duration::from_secs(8);
 /// Exports and the tables that they go into.
 const TABLES: [(&str, &str); 4] =
     [("leads", "leads"), ("interactions", "interactions"), ("events", "lead_events"), ("score", "score_rows")];

@@ -88,9 +88,11 @@ const OF_LEADS: [(&str, Kind); 5] = [
 /// Fields of events that are worked out.
 const OF_EVENTS: [(&str, Kind); 1] = [("stayed", Kind::Duration)];
 
+const TOUCHED_AT: &str = "touched_at";
+
 /// Fields of a touch.
 const OF_TOUCHES: [(&str, Kind); 4] =
-    [("touch", Kind::Text), ("touched_at", Kind::Time), ("credit", Kind::Number), ("credited_value", Kind::Money)];
+    [("touch", Kind::Text), (TOUCHED_AT, Kind::Time), ("credit", Kind::Number), ("credited_value", Kind::Money)];
 
 impl Source {
     pub(crate) const ALL: [Self; 5] = [Self::Leads, Self::Interactions, Self::Events, Self::Score, Self::Attribution];
@@ -163,6 +165,15 @@ impl Source {
             names.extend(own_names(Self::Leads).into_iter().map(|name| format!("{OF_LEAD}{name}")));
         }
         names
+    }
+
+    /// Where a field of time stands: the table, and its column there.
+    pub(crate) fn column_of(self, field: &Field) -> (Table, &str) {
+        match field.name.strip_prefix(OF_LEAD) {
+            Some(column) => (Table::Leads, column),
+            None if self == Self::Attribution && field.name == TOUCHED_AT => (Table::Interactions, "at"),
+            None => (self.table(), &field.name),
+        }
     }
 
     /// The field of that name. Ages count up to `now`, in milliseconds since the epoch.

@@ -8,6 +8,7 @@ use datafusion::prelude::SessionContext;
 use futures_util::StreamExt;
 use tokio::time::Instant;
 
+use crate::error::AnalyticsError;
 use crate::query::{QueryError, Session, begin_own};
 use crate::report::answer::Report;
 use crate::report::bucket::Bucket;
@@ -21,10 +22,14 @@ use crate::report::ids::{self, LeadKeys};
 use crate::report::pair::{pairs, unpaired};
 use crate::report::plan::{CURRENCY, Of, bucket, word};
 use crate::report::words::Lexicon;
+use crate::store::file::Extremes;
 use crate::store::part::Part;
 
 /// Hours of a century, and more days than anybody has recorded.
 const UNITS_MAX: usize = 900_000;
+
+/// As many units of time are found in no time, whether they have rows or not.
+const FEW_UNITS: usize = 50_000;
 
 /// For each dimension that is a unit of time, from when to when its instants are.
 type Extent = Vec<Option<Span>>;
@@ -93,6 +98,9 @@ impl Session {
             By::Value | By::Bands(..) => (None, false),
         });
         let instants: Vec<(Option<Span>, bool)> = instants.collect();
+        if let Some(known) = self.extent_of_files(question, &instants).await? {
+            return Ok(known);
+        }
         let mut found = Vec::new();
         if !asked.is_empty() {
             let batches = self.batches(context, &question.extent(&asked, of)).await?;
@@ -109,6 +117,45 @@ impl Session {
             (_, _) => known,
         });
         Ok(instants.collect())
+    }
+
+    /// The same as the files tell it, which may be more than the rows have that count. `None` where that is too much, or
+    /// isn't told.
+    async fn extent_of_files(
+        &self,
+        question: &Question,
+        instants: &[(Option<Span>, bool)],
+    ) -> Result<Option<Extent>, QueryError> {
+        let mut extent = Vec::new();
+        for (dimension, (known, asked)) in question.dimensions.iter().zip(instants) {
+            let By::Unit(unit, zone) = dimension.by else {
+                extent.push(None);
+                continue;
+            };
+            if !asked {
+                extent.push(*known);
+                continue;
+            }
+            let (table, column) = question.source.column_of(&dimension.field);
+            let (parts, column) = (self.snapshot.tables.get(table).clone(), column.to_owned());
+            let look = move || {
+                let mut parts = parts.iter();
+                parts.try_fold(Extremes::Nothing, |found, part| Ok(found.and(part.extremes(&column)?)))
+            };
+            let found = tokio::task::spawn_blocking(look).await;
+            let found: Result<Extremes, AnalyticsError> =
+                found.map_err(|error| DataFusionError::External(Box::new(error)))?;
+            let span = match found.map_err(QueryError::Tables)? {
+                Extremes::Unknown => return Ok(None),
+                Extremes::Nothing => None,
+                Extremes::Between(from, to) => Some(Span { from, to: to.saturating_add(1) }),
+            };
+            if span.is_some_and(|span| boundaries(zone, unit, span.from, span.to, FEW_UNITS).is_err()) {
+                return Ok(None);
+            }
+            extent.push(span);
+        }
+        Ok(Some(extent))
     }
 
     async fn gather(

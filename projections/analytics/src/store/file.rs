@@ -1,5 +1,6 @@
 //! One Parquet file: written whole, synced, and checked against its checksum before it is first read.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -7,15 +8,16 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::parquet::arrow::ProjectionMask;
 use datafusion::parquet::arrow::arrow_reader::{
     ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
 };
 use datafusion::parquet::arrow::arrow_writer::ArrowWriter;
 use datafusion::parquet::basic::{Compression, Encoding, ZstdLevel};
-use datafusion::parquet::file::metadata::PageIndexPolicy;
+use datafusion::parquet::file::metadata::{ColumnChunkMetaData, PageIndexPolicy, RowGroupMetaData};
 use datafusion::parquet::file::properties::WriterProperties;
+use datafusion::parquet::file::statistics::Statistics;
 use datafusion::parquet::schema::types::ColumnPath;
 
 use crate::error::{AnalyticsError, damaged, io_error};
@@ -38,6 +40,43 @@ pub(crate) struct DataFile {
     replaced: AtomicBool,
     /// Whether the bytes are those that were written; found out once.
     checked: OnceLock<Result<(), String>>,
+    /// By column of instants, found out once.
+    extremes: OnceLock<BTreeMap<String, Extremes>>,
+}
+
+/// The first and the last instant of a column, in milliseconds since the epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extremes {
+    /// No row has one.
+    Nothing,
+    Between(i64, i64),
+    /// The file doesn't say.
+    Unknown,
+}
+
+impl Extremes {
+    /// Those of both.
+    pub(crate) fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Unknown, _) | (_, Self::Unknown) => Self::Unknown,
+            (Self::Nothing, extremes) | (extremes, Self::Nothing) => extremes,
+            (Self::Between(from, to), Self::Between(other_from, other_to)) => {
+                Self::Between(from.min(other_from), to.max(other_to))
+            }
+        }
+    }
+}
+
+/// Those of a column chunk.
+fn extremes_of(chunk: &ColumnChunkMetaData) -> Extremes {
+    match chunk.statistics() {
+        Some(statistics) if statistics.null_count_opt() == u64::try_from(chunk.num_values()).ok() => Extremes::Nothing,
+        Some(Statistics::Int64(instants)) => match (instants.min_opt(), instants.max_opt()) {
+            (Some(from), Some(to)) => Extremes::Between(*from, *to),
+            (_, _) => Extremes::Unknown,
+        },
+        Some(_) | None => Extremes::Unknown,
+    }
 }
 
 impl DataFile {
@@ -62,7 +101,27 @@ impl DataFile {
 
     fn named(folder: &Path, entry: FileEntry) -> Self {
         let path = folder.join(&entry.name);
-        Self { entry, path, replaced: AtomicBool::new(false), checked: OnceLock::new() }
+        let (checked, extremes) = (OnceLock::new(), OnceLock::new());
+        Self { entry, path, replaced: AtomicBool::new(false), checked, extremes }
+    }
+
+    /// The first and the last instant of a column, as the end of the file has them.
+    pub(crate) fn extremes(&self, column: &str) -> Result<Extremes, AnalyticsError> {
+        self.check()?;
+        if let Some(known) = self.extremes.get() {
+            return Ok(known.get(column).copied().unwrap_or(Extremes::Unknown));
+        }
+        let builder = self.builder(PageIndexPolicy::Skip)?;
+        let mut found = BTreeMap::new();
+        for chunk in builder.metadata().row_groups().iter().flat_map(RowGroupMetaData::columns) {
+            if let Ok(field) = self.entry.table.schema().field_with_name(chunk.column_descr().name())
+                && matches!(field.data_type(), DataType::Timestamp(TimeUnit::Millisecond, _))
+            {
+                let known = found.entry(field.name().clone()).or_insert(Extremes::Nothing);
+                *known = known.and(extremes_of(chunk));
+            }
+        }
+        Ok(self.extremes.get_or_init(|| found).get(column).copied().unwrap_or(Extremes::Unknown))
     }
 
     /// The file goes when nobody reads it any more.
@@ -218,4 +277,42 @@ fn properties(table: Table) -> WriterProperties {
         properties = properties.set_column_encoding(column, encoding);
     }
     properties.build()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use datafusion::arrow::array::{RecordBatch, TimestampMillisecondArray, new_null_array};
+
+    use super::*;
+    use crate::store::Noted;
+
+    #[test]
+    fn the_first_and_the_last_instant_are_those_of_all_rows() {
+        let folder = tempfile::tempdir().unwrap();
+        let (table, schema) = (Table::Leads, Table::Leads.schema());
+        let mut writer = FileWriter::begin(folder.path(), "leads.parquet", table).unwrap();
+        for instants in [vec![Some(7), None, Some(-3)], vec![Some(40)]] {
+            let columns = schema.fields().iter().map(|field| match field.name().as_str() {
+                "opened_at" => {
+                    Arc::new(TimestampMillisecondArray::from(instants.clone()).with_timezone("UTC")) as Arc<_>
+                }
+                _ => new_null_array(field.data_type(), instants.len()),
+            });
+            writer.write(&RecordBatch::try_new(Arc::clone(&schema), columns.collect()).unwrap()).unwrap();
+        }
+        let entry = Noted::default().entry(table, "leads.parquet".to_owned(), 1, 2);
+        let file = writer.finish(folder.path(), entry).unwrap();
+        for _ in 0..2 {
+            assert_eq!(file.extremes("opened_at").unwrap(), Extremes::Between(-3, 40));
+            assert_eq!(file.extremes("closed_at").unwrap(), Extremes::Nothing);
+            assert_eq!(file.extremes("lead_id").unwrap(), Extremes::Unknown);
+        }
+        assert_eq!(
+            Extremes::Nothing.and(Extremes::Between(1, 2)).and(Extremes::Between(0, 1)),
+            Extremes::Between(0, 2)
+        );
+        assert_eq!(Extremes::Between(1, 2).and(Extremes::Unknown), Extremes::Unknown);
+    }
 }

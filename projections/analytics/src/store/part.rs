@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
-use datafusion::arrow::compute::{concat_batches, filter_record_batch, take_record_batch};
-use datafusion::arrow::datatypes::UInt64Type;
+use datafusion::arrow::compute::{concat_batches, filter_record_batch, max, min, take_record_batch};
+use datafusion::arrow::datatypes::{TimestampMillisecondType, UInt64Type};
 use datafusion::parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 
 use crate::error::{AnalyticsError, damaged};
-use crate::store::file::DataFile;
+use crate::store::file::{DataFile, Extremes};
 use crate::store::superseded::Superseded;
 use crate::table::Table;
 use crate::table::reading::Reading;
@@ -204,6 +204,21 @@ impl Part {
                 Ok(None)
             }
         }
+    }
+
+    /// The first and the last instant of a column, of rows that count and perhaps of some that don't.
+    pub(crate) fn extremes(&self, column: &str) -> Result<Extremes, AnalyticsError> {
+        let batch = match &self.source {
+            Source::File(file) => return file.extremes(column),
+            Source::Memory(batch) => batch,
+        };
+        let instants = batch.column_by_name(column);
+        let instants = instants.and_then(|it| it.as_primitive_opt::<TimestampMillisecondType>());
+        Ok(match instants.map(|instants| (min(instants), max(instants))) {
+            Some((Some(from), Some(to))) => Extremes::Between(from, to),
+            Some(_) => Extremes::Nothing,
+            None => Extremes::Unknown,
+        })
     }
 
     /// Shows every row, of these columns, whether it counts or not.
