@@ -14,6 +14,7 @@ mod field;
 mod figures;
 mod filter;
 mod formula;
+mod function;
 mod funnel;
 mod ids;
 mod measure;

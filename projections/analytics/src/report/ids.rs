@@ -1,6 +1,5 @@
 //! Functions of SQL about the numbers of ids: keys by which leads are joined, and how many different ones there are.
 
-use std::hash::{Hash, Hasher};
 use std::mem::size_of;
 use std::sync::Arc;
 
@@ -10,13 +9,13 @@ use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, ColumnarValue, EmitTo, GroupsAccumulator, ScalarFunctionArgs,
-    ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    Accumulator, AggregateUDF, AggregateUDFImpl, EmitTo, GroupsAccumulator, ScalarUDF, Signature, Volatility,
 };
 use lead_domain::LeadId;
 use roaring::{RoaringBitmap, RoaringTreemap};
 
 use crate::lead::lead_of;
+use crate::report::function::{column, function};
 
 /// The name of the function that tells the key of a lead's id.
 pub(crate) const LEAD_KEY: &str = "leadfold_lead_key";
@@ -27,13 +26,13 @@ pub(crate) const DIFFERENT: &str = "leadfold_different";
 const FAR: u64 = 1 << 63;
 /// About what a number takes in a set: alone in its part of it, and among many.
 const BYTES_ALONE: usize = 48;
-const BYTES_AMONG_MANY: usize = 8;
+const BYTES_AMONG_MANY: usize = 10;
 /// Numbers from which on a set has many.
 const MANY: u64 = 64;
 /// Numbers outside of the plain bitmap after which it may grow.
 const GROW_AFTER: u64 = 1 << 12;
 /// Words of the plain bitmap for each number in the set, at most.
-const WORDS_MAX: u64 = 4;
+const WORDS_MAX: u64 = 1;
 /// Numbers from here on are never in the plain bitmap.
 const PLAIN_END: u64 = 1 << 30;
 
@@ -80,57 +79,14 @@ impl LeadKeys {
     }
 }
 
-fn numbers(values: &[ArrayRef]) -> Result<&UInt64Array> {
-    let numbers = values.first().and_then(|values| values.as_primitive_opt::<UInt64Type>());
-    numbers.ok_or_else(|| DataFusionError::Internal("a column of numbers has something else".to_owned()))
-}
-
 /// The function that tells the key of a lead by its number.
 pub(crate) fn lead_keys(keys: LeadKeys) -> ScalarUDF {
-    let signature = Signature::exact(vec![DataType::UInt64], Volatility::Immutable);
-    ScalarUDF::from(LeadKey { keys: Arc::new(keys), signature })
-}
-
-#[derive(Debug)]
-struct LeadKey {
-    keys: Arc<LeadKeys>,
-    signature: Signature,
-}
-
-impl PartialEq for LeadKey {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.keys, &other.keys)
-    }
-}
-
-impl Eq for LeadKey {}
-
-impl Hash for LeadKey {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        LEAD_KEY.hash(state);
-    }
-}
-
-impl ScalarUDFImpl for LeadKey {
-    fn name(&self) -> &str {
-        LEAD_KEY
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        Ok(DataType::UInt64)
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let arrays = ColumnarValue::values_to_arrays(&args.args)?;
-        let leads = numbers(&arrays)?;
+    function(LEAD_KEY, vec![DataType::UInt64], DataType::UInt64, move |columns| {
+        let leads = column::<UInt64Type>(columns, 0)?;
         // Where there is no lead, it doesn't matter which key there is.
-        let keys = leads.values().iter().map(|lead| self.keys.key(*lead));
-        Ok(ColumnarValue::Array(Arc::new(UInt64Array::new(keys.collect(), leads.nulls().cloned()))))
-    }
+        let keys = leads.values().iter().map(|lead| keys.key(*lead));
+        Ok(Arc::new(UInt64Array::new(keys.collect(), leads.nulls().cloned())))
+    })
 }
 
 /// The function that counts different numbers.
@@ -303,7 +259,7 @@ impl GroupsAccumulator for Grouped {
     ) -> Result<()> {
         self.make_room(total_num_groups);
         let counts = |row: usize| opt_filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row));
-        for (row, (number, group)) in numbers(values)?.iter().zip(group_indices).enumerate() {
+        for (row, (number, group)) in column::<UInt64Type>(values, 0)?.iter().zip(group_indices).enumerate() {
             if let Some(number) = number.filter(|_| counts(row)) {
                 self.insert(*group, number);
             }
@@ -336,7 +292,7 @@ impl GroupsAccumulator for Grouped {
     }
 
     fn convert_to_state(&self, values: &[ArrayRef], opt_filter: Option<&BooleanArray>) -> Result<Vec<ArrayRef>> {
-        let groups: Vec<usize> = (0..numbers(values)?.len()).collect();
+        let groups: Vec<usize> = (0..column::<UInt64Type>(values, 0)?.len()).collect();
         let mut each = Self::default();
         each.update_batch(values, &groups, opt_filter, groups.len())?;
         each.state(EmitTo::All)
@@ -353,7 +309,7 @@ struct Alone(Grouped);
 
 impl Accumulator for Alone {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        let groups = vec![0; numbers(values)?.len()];
+        let groups = vec![0; column::<UInt64Type>(values, 0)?.len()];
         self.0.update_batch(values, &groups, None, 1)
     }
 

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, AsArray, Int32Array, UInt64Array};
+use datafusion::arrow::array::{Array, Int32Array, UInt64Array};
 use datafusion::arrow::datatypes::{DataType, Int32Type};
-use datafusion::error::{DataFusionError, Result};
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::ScalarUDF;
 
 use crate::report::cell::Cell;
+use crate::report::function::{column, function};
 
 /// The name of the function.
 pub(crate) const PAIR: &str = "leadfold_pair";
@@ -15,7 +15,9 @@ pub(crate) const PAIR: &str = "leadfold_pair";
 /// The function. Its numbers are places, so none is negative.
 pub(crate) fn pairs() -> ScalarUDF {
     let numbers = vec![DataType::Int32, DataType::Int32];
-    ScalarUDF::from(Pair { signature: Signature::exact(numbers, Volatility::Immutable) })
+    function(PAIR, numbers, DataType::UInt64, |columns| {
+        Ok(Arc::new(paired(column::<Int32Type>(columns, 0)?, column::<Int32Type>(columns, 1)?)))
+    })
 }
 
 /// The two numbers of one, as [`pairs`] made it.
@@ -24,11 +26,6 @@ pub(crate) fn unpaired(pair: &Cell) -> (Cell, Cell) {
     // What isn't there is 0, and everything else one more.
     let part = |part: i128| if part == 0 { Cell::Nothing } else { Cell::Whole(part - 1) };
     (part(pair >> 32), part(pair & i128::from(u32::MAX)))
-}
-
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Pair {
-    signature: Signature,
 }
 
 fn pair(one: Option<i32>, other: Option<i32>) -> u64 {
@@ -43,29 +40,6 @@ fn paired(one: &Int32Array, other: &Int32Array) -> UInt64Array {
         one.iter().zip(other).map(|(one, other)| pair(one, other)).collect()
     };
     pairs.into()
-}
-
-impl ScalarUDFImpl for Pair {
-    fn name(&self) -> &str {
-        PAIR
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        Ok(DataType::UInt64)
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let arrays = ColumnarValue::values_to_arrays(&args.args)?;
-        let half = |place: usize| {
-            let numbers = arrays.get(place).and_then(|numbers| numbers.as_primitive_opt::<Int32Type>());
-            numbers.ok_or_else(|| DataFusionError::Internal("half of a pair is missing".to_owned()))
-        };
-        Ok(ColumnarValue::Array(Arc::new(paired(half(0)?, half(1)?))))
-    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::report::measure::{Measure, What};
 use crate::report::pair::PAIR;
 
 /// The name of the function that tells the unit of a dimension.
-pub(crate) fn bucket(dimension: usize) -> String {
+pub(crate) fn unit_of(dimension: usize) -> String {
     format!("leadfold_unit_{dimension}")
 }
 
@@ -85,7 +85,7 @@ impl Question {
             match &dimension.by {
                 By::Value if dimension.is_of_words() => format!("{}({sql})", word(place)),
                 By::Value => sql.clone(),
-                By::Unit(..) => format!("{}({sql})", bucket(place)),
+                By::Unit(..) => format!("{}({sql})", unit_of(place)),
                 By::Bands(thresholds, _) => {
                     let number = dimension.field.number().unwrap_or_else(|| "null".to_owned());
                     let bands = thresholds.iter().enumerate();

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::error::AnalyticsError;
 use crate::query::{QueryError, Session, begin_own};
 use crate::report::answer::Report;
-use crate::report::bucket::Bucket;
+use crate::report::bucket::bucket;
 use crate::report::calendar::{Span, boundaries};
 use crate::report::cell::{Cell, cells};
 use crate::report::document::Question;
@@ -20,7 +20,7 @@ use crate::report::field::Field;
 use crate::report::figures::{Currencies, Gathered, currencies};
 use crate::report::ids::{self, LeadKeys};
 use crate::report::pair::{pairs, unpaired};
-use crate::report::plan::{CURRENCY, Of, bucket, word};
+use crate::report::plan::{CURRENCY, Of, unit_of, word};
 use crate::report::words::Lexicon;
 use crate::store::file::Extremes;
 use crate::store::part::Part;
@@ -56,7 +56,7 @@ impl Session {
         context.register_udaf(ids::different());
         context.register_udf(pairs());
         let codes = Lexicon::default();
-        context.register_udf(codes.function(CURRENCY.to_owned()));
+        context.register_udf(codes.function(CURRENCY));
         let extent = self.extent(context, question, Of::Period).await?;
         let mut now = self.gather(context, question, &extent, Of::Period).await?;
         let mut before = match question.previous {
@@ -98,6 +98,7 @@ impl Session {
             By::Value | By::Bands(..) => (None, false),
         });
         let instants: Vec<(Option<Span>, bool)> = instants.collect();
+        // Where two times are compared, no unit is asked for: it must be that of the period, which has both ends.
         if let Some(known) = self.extent_of_files(question, &instants).await? {
             return Ok(known);
         }
@@ -171,7 +172,7 @@ impl Session {
             let By::Unit(unit, zone) = dimension.by else {
                 if dimension.is_of_words() {
                     let lexicon = Lexicon::default();
-                    context.register_udf(lexicon.function(word(place)));
+                    context.register_udf(lexicon.function(&word(place)));
                     lexicons.push((place, lexicon));
                 }
                 units.push(None);
@@ -182,7 +183,7 @@ impl Session {
             let starts = boundaries(zone, unit, span.from, span.to, UNITS_MAX);
             let starts = starts.map_err(|_| QueryError::TooManyUnits { unit: unit.name(), limit: UNITS_MAX })?;
             let starts: Arc<[i64]> = starts.into();
-            context.register_udf(Bucket::function(bucket(place), Arc::clone(&starts)));
+            context.register_udf(bucket(&unit_of(place), Arc::clone(&starts)));
             units.push(Some(starts));
         }
         let span = match of {

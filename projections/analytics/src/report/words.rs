@@ -1,16 +1,16 @@
 //! A function of SQL that numbers words, so that rows are grouped by small numbers and not by texts.
 
 use std::collections::HashMap;
-use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int32Array, StringArray};
 use datafusion::arrow::datatypes::{DataType, Int32Type};
 use datafusion::error::{DataFusionError, Result};
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::ScalarUDF;
 use foldhash::fast::RandomState;
 
 use crate::report::cell::Cell;
+use crate::report::function::function;
 
 /// Dictionaries whose numbers are remembered: each thread reads batches of one file after the other.
 const REMEMBERED: usize = 8;
@@ -62,8 +62,13 @@ impl Seen {
 
 impl Lexicon {
     /// A function of that name, which adds the words that it is given.
-    pub(crate) fn function(&self, name: String) -> ScalarUDF {
-        ScalarUDF::from(Numbered { name, lexicon: self.clone(), signature: Signature::any(1, Volatility::Immutable) })
+    pub(crate) fn function(&self, name: &str) -> ScalarUDF {
+        let words = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+        let lexicon = self.clone();
+        function(name, vec![words], DataType::Int32, move |columns| {
+            let words = columns.first().ok_or_else(|| DataFusionError::Internal("words are missing".to_owned()))?;
+            Ok(Arc::new(lexicon.numbers(words)?))
+        })
     }
 
     fn numbers(&self, words: &ArrayRef) -> Result<Int32Array> {
@@ -86,47 +91,6 @@ impl Lexicon {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let word = usize::try_from(*number).ok().and_then(|number| seen.words.get(number));
         word.map_or(Cell::Nothing, |word| Cell::Text(word.clone()))
-    }
-}
-
-#[derive(Debug)]
-struct Numbered {
-    name: String,
-    lexicon: Lexicon,
-    signature: Signature,
-}
-
-impl PartialEq for Numbered {
-    fn eq(&self, other: &Self) -> bool {
-        self.name == other.name && Arc::ptr_eq(&self.lexicon.0, &other.lexicon.0)
-    }
-}
-
-impl Eq for Numbered {}
-
-impl Hash for Numbered {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.name.hash(state);
-    }
-}
-
-impl ScalarUDFImpl for Numbered {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Int32)
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let arrays = ColumnarValue::values_to_arrays(&args.args)?;
-        let words = arrays.first().ok_or_else(|| DataFusionError::Internal("a word is missing".to_owned()))?;
-        Ok(ColumnarValue::Array(Arc::new(self.lexicon.numbers(words)?)))
     }
 }
 

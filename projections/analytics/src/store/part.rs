@@ -97,15 +97,8 @@ impl Part {
 
     /// A file; of leads and score rows, its ids are read.
     pub(crate) fn of_file(file: DataFile) -> Result<Self, AnalyticsError> {
-        let rows = file.entry.rows;
         let index = file.entry.table.key_column().map(|column| index_of(&file, column)).transpose()?.map(Arc::new);
-        Ok(Self {
-            source: Source::File(Arc::new(file)),
-            rows,
-            index,
-            superseded: Superseded::default(),
-            is_leaving: false,
-        })
+        Ok(Self::in_file(file, index))
     }
 
     /// A file that was just written.
@@ -114,15 +107,14 @@ impl Part {
         if !is_whole {
             return Err(damaged(&file.path, "has a row without its key"));
         }
-        let rows = file.entry.rows;
         let index = table.key_column().map(|_| Arc::new(Index::of(pairs)));
-        Ok(Self {
-            source: Source::File(Arc::new(file)),
-            rows,
-            index,
-            superseded: Superseded::default(),
-            is_leaving: false,
-        })
+        Ok(Self::in_file(file, index))
+    }
+
+    fn in_file(file: DataFile, index: Option<Arc<Index>>) -> Self {
+        let rows = file.entry.rows;
+        let superseded = Superseded::default();
+        Self { source: Source::File(Arc::new(file)), rows, index, superseded, is_leaving: false }
     }
 
     pub(crate) const fn batch(&self) -> Option<&RecordBatch> {
