@@ -72,6 +72,7 @@ fn rebuild(mut command: Command, model: &str) -> anyhow::Result<()> {
 
 async fn ask_all(service: &Running, peer: &Peer) -> anyhow::Result<()> {
     let (leads, questions) = questions::all(service).await?;
+    service.at_rest().await?;
     println!("{leads} leads; milliseconds, of Leadfold over HTTP, of PostgreSQL by psql's clock");
     println!("question | p50 | p99 | PostgreSQL p50 | p99 | ratio of p50");
     for question in &questions {

@@ -22,7 +22,7 @@ use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::object_store::ObjectStoreUrl;
-use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::object_store::local::LocalFileSystem;
 use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
@@ -64,7 +64,8 @@ impl Default for QueryLimits {
 
 /// What queries of one tenant see: the tables at one position.
 pub struct Session {
-    context: SessionContext,
+    /// Its memory and temporary files.
+    runtime: Arc<RuntimeEnv>,
     pub(crate) snapshot: Arc<Snapshot>,
     tenant: String,
     pub(crate) limits: QueryLimits,
@@ -104,16 +105,60 @@ impl Session {
     /// A session over the tables of `tenant`.
     ///
     /// # Errors
-    /// When the folder of the tables, or that of temporary files, can't be used.
+    /// When the folder of temporary files can't be used.
     pub fn new(snapshot: Arc<Snapshot>, tenant: &str, limits: QueryLimits) -> Result<Self, QueryError> {
-        let tenant = tenant.to_owned();
-        let context = context_of(&snapshot, &tenant, &limits, Table::shown)?;
-        Ok(Self { context, snapshot, tenant, limits })
+        let disk = limits.spill.as_ref().map_or_else(
+            || DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled),
+            |(folder, bytes)| {
+                DiskManagerBuilder::default()
+                    .with_mode(DiskManagerMode::Directories(vec![folder.clone()]))
+                    .with_max_temp_directory_size(*bytes)
+            },
+        );
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(FairSpillPool::new(limits.memory)))
+            .with_disk_manager_builder(disk)
+            .build_arc()?;
+        Ok(Self { runtime, snapshot, tenant: tenant.to_owned(), limits })
     }
 
     /// A context for queries of ours, which see hidden columns too.
     pub(crate) fn own_context(&self) -> Result<SessionContext, QueryError> {
-        context_of(&self.snapshot, &self.tenant, &self.limits, Table::schema)
+        self.context(Table::schema)
+    }
+
+    /// A context in which the tables are those of the tenant, with these columns, and nothing else is.
+    fn context(&self, columns: impl Fn(Table) -> SchemaRef) -> Result<SessionContext, QueryError> {
+        let mut config = SessionConfig::new()
+            .with_default_catalog_and_schema("leadfold", "tables")
+            .with_information_schema(true)
+            .with_target_partitions(self.limits.threads.max(1))
+            .with_collect_statistics(false);
+        config.options_mut().sql_parser.collect_spans = true;
+        config.options_mut().execution.parquet.schema_force_view_types = false;
+        // Rows that are joined with leads stay where they are: all threads share one table of the leads.
+        config.options_mut().optimizer.hash_join_single_partition_threshold = SHARED_JOIN_BYTES;
+        config.options_mut().optimizer.hash_join_single_partition_threshold_rows = SHARED_JOIN_ROWS;
+        let state = SessionStateBuilder::new()
+            .with_config(config)
+            .with_runtime_env(Arc::clone(&self.runtime))
+            .with_default_features()
+            .with_table_functions(std::collections::HashMap::new())
+            .with_table_factories(std::collections::HashMap::new())
+            .with_file_formats(Vec::new())
+            .build();
+        let context = SessionContext::new_with_state(state);
+        let url = ObjectStoreUrl::parse(STORE)?;
+        if let Some(file) = self.snapshot.tables.files().next() {
+            let folder = file.path.parent().map(PathBuf::from).unwrap_or_default();
+            let store = LocalFileSystem::new_with_prefix(folder).map_err(datafusion::error::DataFusionError::from)?;
+            context.register_object_store(url.as_ref(), Arc::new(store));
+        }
+        for table in Table::ALL {
+            let provider = TenantTable::new(columns(table), self.snapshot.tables.get(table), &self.tenant, url.clone());
+            context.register_table(table.name(), Arc::new(provider))?;
+        }
+        Ok(context)
     }
 
     /// Where the tables stand.
@@ -150,7 +195,7 @@ impl Session {
     }
 
     async fn begin(&self, sql: &str) -> Result<SendableRecordBatchStream, QueryError> {
-        run(&self.context, statement::only_reading(sql)?).await
+        run(&self.context(Table::shown)?, statement::only_reading(sql)?).await
     }
 }
 
@@ -166,57 +211,6 @@ async fn run(context: &SessionContext, statement: Statement) -> Result<SendableR
     let task = Arc::new(frame.task_ctx());
     let plan = yielding(frame.create_physical_plan().await?)?;
     Ok(execute_stream(plan, task)?)
-}
-
-/// A context in which the tables are those of a tenant, and nothing else is.
-fn context_of(
-    snapshot: &Snapshot,
-    tenant: &str,
-    limits: &QueryLimits,
-    columns: impl Fn(Table) -> SchemaRef,
-) -> Result<SessionContext, QueryError> {
-    let disk = limits.spill.as_ref().map_or_else(
-        || DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled),
-        |(folder, bytes)| {
-            DiskManagerBuilder::default()
-                .with_mode(DiskManagerMode::Directories(vec![folder.clone()]))
-                .with_max_temp_directory_size(*bytes)
-        },
-    );
-    let runtime = RuntimeEnvBuilder::new()
-        .with_memory_pool(Arc::new(FairSpillPool::new(limits.memory)))
-        .with_disk_manager_builder(disk)
-        .build_arc()?;
-    let mut config = SessionConfig::new()
-        .with_default_catalog_and_schema("leadfold", "tables")
-        .with_information_schema(true)
-        .with_target_partitions(limits.threads.max(1))
-        .with_collect_statistics(false);
-    config.options_mut().sql_parser.collect_spans = true;
-    config.options_mut().execution.parquet.schema_force_view_types = false;
-    // Rows that are joined with leads stay where they are: all threads share one table of the leads.
-    config.options_mut().optimizer.hash_join_single_partition_threshold = SHARED_JOIN_BYTES;
-    config.options_mut().optimizer.hash_join_single_partition_threshold_rows = SHARED_JOIN_ROWS;
-    let state = SessionStateBuilder::new()
-        .with_config(config)
-        .with_runtime_env(runtime)
-        .with_default_features()
-        .with_table_functions(std::collections::HashMap::new())
-        .with_table_factories(std::collections::HashMap::new())
-        .with_file_formats(Vec::new())
-        .build();
-    let context = SessionContext::new_with_state(state);
-    let url = ObjectStoreUrl::parse(STORE)?;
-    if let Some(file) = snapshot.tables.files().next() {
-        let folder = file.path.parent().map(PathBuf::from).unwrap_or_default();
-        let store = LocalFileSystem::new_with_prefix(folder).map_err(datafusion::error::DataFusionError::from)?;
-        context.register_object_store(url.as_ref(), Arc::new(store));
-    }
-    for table in Table::ALL {
-        let provider = TenantTable::new(columns(table), snapshot.tables.get(table), tenant, url.clone());
-        context.register_table(table.name(), Arc::new(provider))?;
-    }
-    Ok(context)
 }
 
 /// The plan with a place to stop behind every operator: a join that makes many rows of few would run on, whatever the

@@ -52,8 +52,7 @@ impl Table {
     }
 
     /// The columns that people see in SQL: those whose names don't begin with an underscore.
-    #[must_use]
-    pub fn shown(self) -> SchemaRef {
+    pub(crate) fn shown(self) -> SchemaRef {
         // Hidden columns are the last ones, so the places of the others are those in the files.
         let all = self.schema();
         let shown = all.fields().iter().filter(|field| !field.name().starts_with('_')).cloned();

@@ -17,7 +17,7 @@ use roaring::{RoaringBitmap, RoaringTreemap};
 use crate::lead::lead_of;
 use crate::report::function::{column, function};
 
-/// The name of the function that tells the key of a lead's id.
+/// The name of the function that tells the key of a lead by its number.
 pub(crate) const LEAD_KEY: &str = "leadfold_lead_key";
 /// The name of the function that counts different numbers.
 pub(crate) const DIFFERENT: &str = "leadfold_different";
@@ -44,7 +44,8 @@ pub(crate) struct LeadKeys {
 }
 
 impl LeadKeys {
-    /// Keys for these leads, each given as [`lead_key`] has it, in any order, some perhaps more than once.
+    /// Keys for these leads, each given as [`lead_key`](crate::lead::lead_key) has it, in any order, some perhaps more
+    /// than once.
     pub(crate) fn of<'a>(leads: impl Iterator<Item = &'a [u64]>) -> Self {
         let mut counts: Vec<u32> = Vec::new();
         for lead in leads.flatten() {
@@ -140,7 +141,7 @@ impl AggregateUDFImpl for Different {
 /// A set of numbers: a plain bitmap of the small ones once there are many, since every row is looked up in it, and compressed
 /// bitmaps of the others.
 #[derive(Debug, Default)]
-struct Numbers {
+struct NumberSet {
     plain: Vec<u64>,
     packed: RoaringTreemap,
     /// Put into the compressed ones since the plain one grew.
@@ -150,7 +151,7 @@ struct Numbers {
     count: u64,
 }
 
-impl Numbers {
+impl NumberSet {
     /// Whether it is new.
     fn insert(&mut self, number: u64) -> bool {
         let is_new = match usize::try_from(number >> 6).ok().and_then(|place| self.plain.get_mut(place)) {
@@ -211,6 +212,9 @@ impl Numbers {
     }
 
     fn into_packed(self) -> RoaringTreemap {
+        if self.plain.is_empty() {
+            return self.packed;
+        }
         let bytes: Vec<u8> = self.plain.iter().flat_map(|word| word.to_le_bytes()).collect();
         let plain = RoaringBitmap::from_lsb0_bytes(0, &bytes);
         self.packed | RoaringTreemap::from_bitmaps([(0, plain)])
@@ -220,7 +224,7 @@ impl Numbers {
 /// A set for each group.
 #[derive(Debug, Default)]
 struct Grouped {
-    sets: Vec<Numbers>,
+    sets: Vec<NumberSet>,
     /// About what they take.
     bytes: usize,
 }
@@ -235,13 +239,13 @@ impl Grouped {
 
     fn make_room(&mut self, groups: usize) {
         if groups > self.sets.len() {
-            self.bytes += (groups - self.sets.len()) * size_of::<Numbers>();
+            self.bytes += (groups - self.sets.len()) * size_of::<NumberSet>();
             self.sets.resize_with(groups, Default::default);
         }
     }
 
     /// Those that are taken out no longer count in what the others take.
-    fn take(&mut self, emit_to: EmitTo) -> Vec<Numbers> {
+    fn take(&mut self, emit_to: EmitTo) -> Vec<NumberSet> {
         let all = self.sets.len().max(1);
         let taken = emit_to.take_needed(&mut self.sets);
         self.bytes = self.bytes / all * self.sets.len();
@@ -268,12 +272,12 @@ impl GroupsAccumulator for Grouped {
     }
 
     fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
-        let count = |set: Numbers| i64::try_from(set.count).unwrap_or(i64::MAX);
+        let count = |set: NumberSet| i64::try_from(set.count).unwrap_or(i64::MAX);
         Ok(Arc::new(self.take(emit_to).into_iter().map(count).collect::<Int64Array>()))
     }
 
     fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
-        let sets = self.take(emit_to).into_iter().map(Numbers::into_bytes);
+        let sets = self.take(emit_to).into_iter().map(NumberSet::into_bytes);
         let sets: Vec<Vec<u8>> = sets.collect::<Result<_>>()?;
         Ok(vec![Arc::new(BinaryArray::from_iter_values(sets))])
     }
@@ -362,7 +366,7 @@ mod tests {
 
     #[test]
     fn many_numbers_are_counted_wherever_they_are() {
-        let mut numbers = Numbers::default();
+        let mut numbers = NumberSet::default();
         let mut expected = BTreeSet::new();
         for round in 0..60_000_u64 {
             // Most are small and rise slowly, some are far away.

@@ -77,8 +77,8 @@ impl Question {
         format!("select {}{}", columns.join(", "), self.rows(of))
     }
 
-    /// Asks for the groups: a column for each dimension, or one for both where [`are_paired`] says so, one for each measure that is no formula, and behind that of
-    /// money the first and the last of its currencies' numbers.
+    /// Asks for the groups: a column for each dimension, or one for both where [`are_paired`] says so, one for each measure
+    /// that is no formula, and behind that of money the first and the last of its currencies' numbers.
     pub(crate) fn groups(&self, of: Of) -> String {
         let keys = self.dimensions.iter().enumerate().map(|(place, dimension)| {
             let sql = &dimension.field.sql;

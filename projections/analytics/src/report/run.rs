@@ -21,14 +21,14 @@ use crate::report::figures::{Currencies, Gathered, currencies};
 use crate::report::ids::{self, LeadKeys};
 use crate::report::pair::{pairs, unpaired};
 use crate::report::plan::{CURRENCY, Of, unit_of, word};
-use crate::report::words::Lexicon;
+use crate::report::words::WordNumbers;
 use crate::store::file::Extremes;
 use crate::store::part::Part;
 
 /// Hours of a century, and more days than anybody has recorded.
 const UNITS_MAX: usize = 900_000;
 
-/// As many units of time are found in no time, whether they have rows or not.
+/// So many units of time are given out whether they have rows or not; of more, a scan says which have.
 const FEW_UNITS: usize = 50_000;
 
 /// For each dimension that is a unit of time, from when to when its instants are.
@@ -55,7 +55,7 @@ impl Session {
         }
         context.register_udaf(ids::different());
         context.register_udf(pairs());
-        let codes = Lexicon::default();
+        let codes = WordNumbers::default();
         context.register_udf(codes.function(CURRENCY));
         let extent = self.extent(context, question, Of::Period).await?;
         let mut now = self.gather(context, question, &extent, Of::Period).await?;
@@ -167,13 +167,13 @@ impl Session {
         of: Of,
     ) -> Result<Gathered, QueryError> {
         let mut units = Vec::new();
-        let mut lexicons = Vec::new();
+        let mut numberings = Vec::new();
         for (place, (dimension, span)) in question.dimensions.iter().zip(extent).enumerate() {
             let By::Unit(unit, zone) = dimension.by else {
                 if dimension.is_of_words() {
-                    let lexicon = Lexicon::default();
-                    context.register_udf(lexicon.function(&word(place)));
-                    lexicons.push((place, lexicon));
+                    let numbering = WordNumbers::default();
+                    context.register_udf(numbering.function(&word(place)));
+                    numberings.push((place, numbering));
                 }
                 units.push(None);
                 continue;
@@ -199,9 +199,9 @@ impl Session {
                 let (ones, others) = columns.remove(0).iter().map(unpaired).unzip();
                 columns.splice(0..0, [ones, others]);
             }
-            for (place, lexicon) in &lexicons {
+            for (place, numbering) in &numberings {
                 let numbers = columns.get_mut(*place).into_iter().flatten();
-                numbers.for_each(|number| *number = lexicon.word(number));
+                numbers.for_each(|number| *number = numbering.word(number));
             }
             let mut columns: Vec<_> = columns.into_iter().map(Vec::into_iter).collect();
             for _ in 0..batch.num_rows() {

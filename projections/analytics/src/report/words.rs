@@ -17,7 +17,7 @@ const REMEMBERED: usize = 8;
 
 /// The words that were seen, by number.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Lexicon(Arc<Mutex<Seen>>);
+pub(crate) struct WordNumbers(Arc<Mutex<Seen>>);
 
 #[derive(Debug, Default)]
 struct Seen {
@@ -60,14 +60,14 @@ impl Seen {
     }
 }
 
-impl Lexicon {
+impl WordNumbers {
     /// A function of that name, which adds the words that it is given.
     pub(crate) fn function(&self, name: &str) -> ScalarUDF {
         let words = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
-        let lexicon = self.clone();
+        let numbering = self.clone();
         function(name, vec![words], DataType::Int32, move |columns| {
             let words = columns.first().ok_or_else(|| DataFusionError::Internal("words are missing".to_owned()))?;
-            Ok(Arc::new(lexicon.numbers(words)?))
+            Ok(Arc::new(numbering.numbers(words)?))
         })
     }
 
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_word_has_one_number_in_all_dictionaries() {
-        let lexicon = Lexicon::default();
+        let numbering = WordNumbers::default();
         let first = words(&[Some("web"), None, Some("chat"), Some("web")]);
         let second = words(&[Some("chat"), Some("mail"), Some("web")]);
         for (asked, expected) in [
@@ -114,14 +114,14 @@ mod tests {
             (&second, vec![Some(1), Some(2), Some(0)]),
             (&first, vec![Some(0), None, Some(1), Some(0)]),
         ] {
-            assert_eq!(lexicon.numbers(asked).unwrap().iter().collect::<Vec<_>>(), expected);
+            assert_eq!(numbering.numbers(asked).unwrap().iter().collect::<Vec<_>>(), expected);
         }
         for number in 0..i32::try_from(REMEMBERED).unwrap() * 2 {
-            lexicon.numbers(&words(&[Some(&format!("word {number}"))])).unwrap();
+            numbering.numbers(&words(&[Some(&format!("word {number}"))])).unwrap();
         }
-        assert_eq!(lexicon.0.lock().unwrap().dictionaries.len(), REMEMBERED);
-        assert_eq!(lexicon.numbers(&second).unwrap().iter().collect::<Vec<_>>(), [Some(1), Some(2), Some(0)]);
-        assert_eq!(lexicon.word(&Cell::Whole(2)), Cell::Text("mail".to_owned()));
-        assert_eq!(lexicon.word(&Cell::Nothing), Cell::Nothing);
+        assert_eq!(numbering.0.lock().unwrap().dictionaries.len(), REMEMBERED);
+        assert_eq!(numbering.numbers(&second).unwrap().iter().collect::<Vec<_>>(), [Some(1), Some(2), Some(0)]);
+        assert_eq!(numbering.word(&Cell::Whole(2)), Cell::Text("mail".to_owned()));
+        assert_eq!(numbering.word(&Cell::Nothing), Cell::Nothing);
     }
 }
