@@ -60,7 +60,7 @@ pub use quarantine::{Quarantine, QuarantineMark, QuarantineState, Release};
 pub use registry::{Adopted, PolicyVersion, Tenant};
 pub use rescoring::RescoringState;
 pub use score::{RuleAccount, RuleVerdict, RulesInForce, ScoreAccount, ScoreQuery, TakenAway};
-pub use suppression::{SUPPRESSED_MAX, SuppressionRequest};
+pub use suppression::{SUPPRESSED_MAX, SuppressionMark, SuppressionRequest, SuppressionSource};
 pub use timeline::{TimelineEntry, TimelineQuery, facts_at, lag_seconds};
 pub use verify::{Finding, Verification};
 pub use writer::FreshRecords;

@@ -14,6 +14,7 @@ use smallvec::{SmallVec, smallvec};
 use crate::deadlines::Deadlines;
 use crate::error::EngineError;
 use crate::roots::{BookHash, StateRoot};
+use crate::suppression::SuppressedKey;
 use recent::Recent;
 use rows::{
     Mark, erased_key, identifier_key, lead_value, order_key, read_book, read_erased, read_lead, read_seen,
@@ -240,14 +241,14 @@ impl Library {
         rows.iter().map(|(key, value)| read_erased(key, value)).collect()
     }
 
-    /// The identifiers that are suppressed, as the tables have them.
-    pub(crate) fn suppressed(&self) -> Result<Vec<(TenantId, u8, u128)>, EngineError> {
+    /// The identifiers that are suppressed, and the records that say so, as the tables have them.
+    pub(crate) fn suppressed(&self) -> Result<Vec<(SuppressedKey, LogPosition)>, EngineError> {
         let (from, until) = suppressed_range();
         if self.tables.position() == LogPosition::START {
             return Ok(Vec::new());
         }
         let rows = self.tables.scan(Table::Facts, &from, &until, usize::MAX)?;
-        rows.iter().map(|(key, _)| read_suppressed(key)).collect()
+        rows.iter().map(|(key, value)| read_suppressed(key, value)).collect()
     }
 
     /// Whether every visitor of the tenant has a row that says when it was heard of.

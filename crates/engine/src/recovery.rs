@@ -109,8 +109,8 @@ impl Engine {
             attributes: Vec::new(),
         };
         engine.library.load_seen()?;
-        for row in engine.library.suppressed()? {
-            engine.suppressed.load(row);
+        for (key, position) in engine.library.suppressed()? {
+            engine.suppressed.load(key, position);
         }
         engine.replay(head.position, progress)?;
         Ok(engine)

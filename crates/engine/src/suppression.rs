@@ -5,7 +5,8 @@
 //! facts  "suppressed/" | tenant u32 | identifier as in `identifiers` → position u64
 //! ```
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use event_log::{LogPosition, Table};
 use feed::InteractionEntry;
@@ -17,8 +18,9 @@ use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::library::rows::suppressed_key;
 use crate::operator::{Answer, Origin};
+use crate::options::Parts;
 
-/// Identifiers that may be suppressed at the same time, of all tenants: they stand in memory, about 60 bytes each.
+/// Identifiers that may be suppressed at the same time, of all tenants: they stand in memory, about 70 bytes each.
 pub const SUPPRESSED_MAX: usize = 1_000_000;
 
 /// An operator's request that something is not collected, or is again.
@@ -42,9 +44,36 @@ pub struct SuppressionRequest {
     pub key: Option<RequestKey>,
 }
 
-/// The identifiers that are suppressed.
+/// An identifier that is not collected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SuppressionMark {
+    /// Which, by its keyed hash.
+    pub identifier: Identifier,
+    /// The record of the latest request that says so.
+    pub position: LogPosition,
+}
+
+/// The request that suppressed an identifier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SuppressionSource {
+    /// When it counts as given.
+    pub at: Time,
+    /// Who asked: an account name.
+    pub operator: Name,
+    /// Why.
+    pub reason: Name,
+}
+
+/// The identifiers that are suppressed, and the record that says so of each.
 #[derive(Debug, Default)]
-pub(crate) struct Suppressed(BTreeSet<(TenantId, u8, u128)>);
+pub(crate) struct Suppressed(BTreeMap<SuppressedKey, LogPosition>);
+
+/// Tenant, kind and keyed hash of a suppressed identifier.
+pub(crate) type SuppressedKey = (TenantId, u8, u128);
+
+const fn key_of(tenant: TenantId, identifier: Identifier) -> SuppressedKey {
+    (tenant, kind_number(identifier.kind), identifier.key.0)
+}
 
 impl Suppressed {
     fn is_empty(&self) -> bool {
@@ -52,24 +81,24 @@ impl Suppressed {
     }
 
     fn holds(&self, tenant: TenantId, identifier: Identifier) -> bool {
-        self.0.contains(&(tenant, kind_number(identifier.kind), identifier.key.0))
+        self.0.contains_key(&key_of(tenant, identifier))
     }
 
     /// Takes a request into account.
-    pub(crate) fn fold(&mut self, tenant: TenantId, asked: &Suppression) {
+    pub(crate) fn fold(&mut self, tenant: TenantId, asked: &Suppression, position: LogPosition) {
         for (kind, hash) in &asked.identifiers {
             let place = (tenant, *kind, *hash);
             if asked.lifted {
                 self.0.remove(&place);
             } else {
-                self.0.insert(place);
+                self.0.insert(place, position);
             }
         }
     }
 
     /// Takes a row of the table.
-    pub(crate) fn load(&mut self, (tenant, kind, hash): (TenantId, u8, u128)) {
-        self.0.insert((tenant, kind, hash));
+    pub(crate) fn load(&mut self, key: SuppressedKey, position: LogPosition) {
+        self.0.insert(key, position);
     }
 }
 
@@ -151,7 +180,7 @@ impl Engine {
 
     /// Takes a request into account that stands at `position`.
     pub(crate) fn note_suppression(&mut self, tenant: TenantId, position: LogPosition, asked: &Suppression) {
-        self.suppressed.fold(tenant, asked);
+        self.suppressed.fold(tenant, asked, position);
         for (kind, hash) in &asked.identifiers {
             let value = (!asked.lifted).then(|| position.0.to_be_bytes().to_vec());
             self.library.put_row(Table::Facts, suppressed_key(tenant, *kind, *hash).to_vec(), value);
@@ -175,9 +204,43 @@ impl Engine {
         })
     }
 
+    /// The identifiers of a tenant that are suppressed, behind `after`: strongest kind first, then by hash.
+    #[must_use]
+    pub fn suppressions(&self, tenant: TenantId, after: Option<Identifier>, limit: usize) -> Vec<SuppressionMark> {
+        let first = after.map_or(Bound::Included((tenant, 0, 0)), |after| Bound::Excluded(key_of(tenant, after)));
+        let mine = self.suppressed.0.range((first, Bound::Included((tenant, u8::MAX, u128::MAX))));
+        let mark = |(&(_, number, hash), &position): (&SuppressedKey, &LogPosition)| {
+            let kind = IdentifierKind::STRONGEST_FIRST.into_iter().find(|kind| kind_number(*kind) == number)?;
+            Some(SuppressionMark { identifier: Identifier { kind, key: IdentifierKey(hash) }, position })
+        };
+        mine.filter_map(mark).take(limit).collect()
+    }
+
+    /// The mark of one identifier, if it is suppressed.
+    #[must_use]
+    pub fn suppression(&self, tenant: TenantId, identifier: Identifier) -> Option<SuppressionMark> {
+        let position = *self.suppressed.0.get(&key_of(tenant, identifier))?;
+        Some(SuppressionMark { identifier, position })
+    }
+
     /// Whether an identifier is suppressed.
     #[must_use]
     pub fn suppresses(&self, tenant: TenantId, identifier: Identifier) -> bool {
         self.suppressed.holds(tenant, identifier)
+    }
+}
+
+impl Parts {
+    /// Who suppressed something, when and why, as the record at `position` has it. It must be durable.
+    ///
+    /// # Errors
+    /// When the log fails, or a row of the tables named a record of something else.
+    pub fn suppression_source(&self, position: LogPosition) -> Result<SuppressionSource, EngineError> {
+        let entry = self.entry(position)?;
+        let InputFacts::Suppression(asked) = entry.facts.input else {
+            return Err(EngineError::Row { table: Table::Facts.name() });
+        };
+        let at = Time::from_millis(entry.header.occurred_at);
+        Ok(SuppressionSource { at, operator: asked.operator.as_str().into(), reason: asked.reason.as_str().into() })
     }
 }

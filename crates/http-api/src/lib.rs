@@ -93,3 +93,4 @@ pub use scores::{ScoreLedger, ScoreLedgerRow, ScoreRuleAccount, ScoreRuleVerdict
 pub use shown::{TimelineRow, timeline_row};
 pub use sql::Analysis;
 pub use state::{Api, FeedErasing, FeedErasure, Forgetting, Inlet, ReadyCheck, StopCheck, Taking};
+pub use suppressions::{SuppressionRow, suppression_at, suppression_cursor};

@@ -90,7 +90,7 @@ fn routes_of_api() -> OpenApiRouter<Api> {
         .routes(routes!(acts::discredit))
         .routes(routes!(visitors::show, privacy::erase))
         .routes(routes!(privacy::export))
-        .routes(routes!(suppressions::suppress, suppressions::unsuppress))
+        .routes(routes!(suppressions::list, suppressions::suppress, suppressions::unsuppress))
         .routes(routes!(visitors::timeline))
         .routes(routes!(nurture::show))
         .routes(routes!(duplicates::list))

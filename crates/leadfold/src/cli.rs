@@ -25,7 +25,7 @@ pub(crate) use leads::{LeadsArgs, LeadsWanted};
 pub(crate) use orphans::{DuplicatesArgs, OrphanAct, OrphanArgs, OrphansArgs};
 pub(crate) use serving::{FeedCommand, KeysCommand, LogFormat, NatsArgs, ServeArgs};
 pub(crate) use sql::{AnalyticsArgs, FunnelArgs, SqlArgs, SqlFormat};
-pub(crate) use visitor::{SuppressArgs, VisitorAct, VisitorArgs};
+pub(crate) use visitor::{SuppressArgs, SuppressionsArgs, VisitorAct, VisitorArgs};
 
 use crate::generate::GenerateArgs;
 use crate::settings::{GlobalArgs, parse_time};
@@ -94,6 +94,12 @@ pub(crate) enum Command {
     /// Collect again what carries one of these identifiers
     #[command(after_help = "Example:\n  leadfold unsuppress --email ada@example.com --reason 'consents again'")]
     Unsuppress(SuppressArgs),
+    /// List what is not collected, or look whether somebody's identifiers are on that list
+    #[command(
+        after_help = "Identifiers themselves are not kept: KEY is their keyed hash, by which nobody can be found who isn't \
+        named.\n\nExamples:\n  leadfold suppressions\n  leadfold suppressions --email ada@example.com"
+    )]
+    Suppressions(SuppressionsArgs),
     /// List inputs that could not be taken, and take or discard them
     #[command(after_help = "Examples:\n  leadfold quarantine\n  leadfold quarantine 1042 show\n  \
         leadfold quarantine 1042 retry --with repaired.json\n  leadfold quarantine 1042 discard")]

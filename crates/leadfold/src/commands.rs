@@ -57,6 +57,7 @@ pub(crate) fn run(command: &Command, settings: &Settings, configuration: &Config
         Command::Interaction(args) => orphans::act_on_interaction(args, settings),
         Command::Suppress(args) => suppress::suppress(args, settings),
         Command::Unsuppress(args) => suppress::unsuppress(args, settings),
+        Command::Suppressions(args) => suppress::list(args, settings),
         Command::Duplicates(args) => duplicates::run(args, settings),
         Command::Visitor(args) => visitor::run(args, settings),
         Command::Quarantine(args) => quarantine::run(args, settings),

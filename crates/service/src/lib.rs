@@ -47,7 +47,7 @@ pub use followed::{ListingError, take_fresh};
 pub use handle::{Fed, ServiceError, ServiceHandle};
 pub use input::{EventReceipt, Form, RawInput, Reason, Receipt, Watermark};
 pub use log_follower::LogFollower;
-pub use meaning::{Meaning, Suppression, identifiers, meaning};
+pub use meaning::{Meaning, Suppression, identifiers, meaning, suppressed};
 pub use options::ServiceOptions;
 pub use pace::FeedStanding;
 pub use past::{Base, Build, LISTINGS, Maker, Past, PastError, PastLimits, Pasts, PastsError, Progress, Streams};

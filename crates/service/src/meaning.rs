@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use engine::{Engine, EngineError};
+use engine::{Engine, EngineError, SuppressionMark};
 use event_log::LogPosition;
 use lead_domain::command::Adoption;
 use lead_domain::event::AfterUnmerge;
@@ -61,6 +61,26 @@ pub fn identifiers(engine: &Engine, tenant: TenantId, whom: &Whom) -> Result<Vec
         }
     }
     if faults.is_empty() { Ok(found) } else { Err(faults) }
+}
+
+/// What is suppressed of a tenant, behind `after`: of those whom `whom` names if it names any, else of all, at most `limit`.
+///
+/// # Errors
+/// As [`identifiers`].
+pub fn suppressed(
+    engine: &Engine,
+    tenant: TenantId,
+    whom: &Whom,
+    after: Option<Identifier>,
+    limit: usize,
+) -> Result<Vec<SuppressionMark>, Vec<Fault>> {
+    let names_somebody = [&whom.customer_id, &whom.email, &whom.phone, &whom.device_id].iter().any(|it| it.is_some());
+    if !names_somebody {
+        return Ok(engine.suppressions(tenant, after, limit));
+    }
+    let is_behind = |it: &Identifier| after.is_none_or(|after| (it.kind, it.key.0) > (after.kind, after.key.0));
+    let named = identifiers(engine, tenant, whom)?.into_iter().filter(is_behind);
+    Ok(named.filter_map(|it| engine.suppression(tenant, it)).take(limit).collect())
 }
 
 /// What `ask` means for a tenant.

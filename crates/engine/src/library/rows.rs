@@ -19,6 +19,7 @@ use proto_events::stored::book::{decode_book, encode_book};
 
 use crate::error::EngineError;
 use crate::roots::BookHash;
+use crate::suppression::SuppressedKey;
 
 /// The layout of rows in the books table.
 const BOOK_FORMAT: u8 = 1;
@@ -103,11 +104,12 @@ pub(crate) fn suppressed_range() -> ([u8; 32], [u8; 32]) {
     (suppressed_key(TenantId(0), 0, 0), suppressed_key(TenantId(u32::MAX), u8::MAX, u128::MAX))
 }
 
-pub(crate) fn read_suppressed(key: &[u8]) -> Result<(TenantId, u8, u128), EngineError> {
+pub(crate) fn read_suppressed(key: &[u8], mut value: &[u8]) -> Result<(SuppressedKey, LogPosition), EngineError> {
     let read = |mut bytes: &[u8]| {
         let tenant = TenantId(u32::from_be_bytes(take::<4>(&mut bytes)?));
         let [kind] = take::<1>(&mut bytes)?;
-        Some((tenant, kind, u128::from_be_bytes(take::<16>(&mut bytes)?)))
+        let hash = u128::from_be_bytes(take::<16>(&mut bytes)?);
+        Some(((tenant, kind, hash), LogPosition(u64::from_be_bytes(take::<8>(&mut value)?))))
     };
     key.strip_prefix(SUPPRESSED).and_then(read).ok_or(damaged("facts"))
 }

@@ -56,6 +56,36 @@ fn what_carries_a_suppressed_identifier_is_not_recorded_and_others_are() {
 }
 
 #[test]
+fn what_is_suppressed_is_listed_page_by_page_with_who_asked_and_why() {
+    let disk = Disk::new();
+    let mut engine = disk.open(4);
+    engine.adopt(POLICY).expect("a policy without faults");
+    let three = ["d1", "d2", "d3"].map(|value| device(&engine, value));
+    let first = engine.suppress(request(three.to_vec(), false)).expect("memory does not fail");
+    let again =
+        SuppressionRequest { operator: "eve".into(), reason: "asked twice".into(), ..request(vec![three[1]], false) };
+    let second = engine.suppress(again).expect("memory does not fail");
+    engine.suppress(request(vec![three[2]], true)).expect("memory does not fail");
+    engine.write_back().expect("memory does not fail");
+    drop(engine);
+    let engine = disk.open(4);
+    let mut expected = vec![(three[0], first.position), (three[1], second.position)];
+    expected.sort_by_key(|(identifier, _)| identifier.key.0);
+    let (mut found, mut after) = (Vec::new(), None);
+    while let [mark] = engine.suppressions(TENANT, after, 1)[..] {
+        found.push((mark.identifier, mark.position));
+        after = Some(mark.identifier);
+    }
+    assert_eq!(found, expected);
+    assert_eq!(engine.suppressions(TenantId(TENANT.0 + 1), None, 9), []);
+    assert_eq!(engine.suppression(TENANT, three[2]), None, "it was lifted");
+    let mark = engine.suppression(TENANT, three[1]).expect("it is suppressed");
+    let source = engine.parts().suppression_source(mark.position).expect("the record is there");
+    assert_eq!((source.operator.as_str(), source.reason.as_str()), ("eve", "asked twice"));
+    assert!(engine.parts().suppression_source(LogPosition(1)).is_err(), "a policy suppresses nothing");
+}
+
+#[test]
 fn a_suppression_outlives_restarts_with_tables_and_without() {
     for write_back_records in [1, 1 << 20] {
         let disk = Disk::new();

@@ -53,6 +53,33 @@ impl std::fmt::Debug for SuppressArgs {
     }
 }
 
+/// What is suppressed, or whether somebody is.
+#[derive(Args)]
+pub(crate) struct SuppressionsArgs {
+    /// Only this customer id
+    #[arg(long, value_name = "ID")]
+    pub(crate) customer_id: Option<String>,
+    /// Only this e-mail address
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) email: Option<String>,
+    /// Only this phone number
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) phone: Option<String>,
+    /// Only this cookie or device id: what events call visitor_id
+    #[arg(long, value_name = "ID")]
+    pub(crate) device_id: Option<String>,
+    /// How many to show
+    #[arg(long, default_value_t = 50)]
+    pub(crate) limit: usize,
+}
+
+/// Tells nobody's identifiers.
+impl std::fmt::Debug for SuppressionsArgs {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("SuppressionsArgs").field("limit", &self.limit).finish_non_exhaustive()
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum VisitorAct {
     /// Make one visitor of two; the older one survives

@@ -84,7 +84,7 @@ fn check(ask: &Ask, args: &ActArgs, settings: &Settings) -> Result<(), UsageErro
     CommandDocument::read(&document.to_json()).map(|_| ()).map_err(|faults| wrong(&faults))
 }
 
-fn wrong(faults: &[Fault]) -> UsageError {
+pub(crate) fn wrong(faults: &[Fault]) -> UsageError {
     let sentence = |fault: &Fault| format!("{}: {}", fault.path, fault.message);
     UsageError(faults.iter().map(sentence).collect::<Vec<_>>().join(" "))
 }

@@ -43,6 +43,11 @@ fn an_erased_person_and_a_stranger_are_not_collected() {
     let email = format!("  {}@Example.com ", SECRET.to_uppercase());
     folder.done(["suppress", "--email", &email, "--reason", "asked for it"]);
     folder.done(["suppress", "--phone", "030 1234567", "--reason", "asked for it"]);
+    let listed = folder.json(["suppressions"]);
+    let kinds: Vec<&Value> = listed.iter().map(|row| &row["kind"]).collect();
+    assert_eq!(kinds, ["email", "phone"]);
+    assert_eq!(folder.json(["suppressions", "--email", &email]), listed[..1]);
+    assert_eq!(folder.json(["suppressions", "--device-id", "ben"]), Vec::<Value>::new());
     let stranger = Event::page("stranger", &hour(1), "other-device").with("phone", "+49301234567");
     let came = imported(&folder, [anna("two", 1), stranger, Event::page("ben-2", &hour(1), "ben")]);
     assert_eq!((&came["recorded"], &came["suppressed"], &came["quarantined"]), (&json!(1), &json!(2), &json!(0)));

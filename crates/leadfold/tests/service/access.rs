@@ -82,6 +82,8 @@ fn routes() -> Vec<Route> {
         act("/v1/visitors/{id}/settle", Kind::Suspects),
         Route("get", "/v1/visitors/{id}/export", Who::Roles(PRIVACY), Kind::Visitor, 200, 404),
         Route("delete", "/v1/visitors/{id}", Who::Roles(PRIVACY), Kind::Erasing, 200, 404),
+        // What is suppressed of another tenant is nobody's here.
+        Route("get", "/v1/suppressions", Who::Roles(PRIVACY), Kind::Nothing, 200, 200),
         Route("post", "/v1/suppressions", Who::Roles(PRIVACY), Kind::Suppressing, 200, 404),
         Route("delete", "/v1/suppressions", Who::Roles(PRIVACY), Kind::Suppressing, 200, 404),
         configure("/v1/quarantine/{id}/retry", Kind::Repaired),

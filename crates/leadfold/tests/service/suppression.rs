@@ -23,10 +23,33 @@ fn a_suppressed_event_is_told_as_such_and_nothing_of_it_is_recorded() {
         assert_eq!((&told["result"], &told["position"]), (&json!("suppressed"), &Value::Null), "{told}");
     }
     client.record(&Event::page("c", "ben").json());
+    let listed = client.get("/v1/suppressions?limit=1").ok(200);
+    let row = &listed["items"][0];
+    assert_eq!(
+        (&row["kind"], &row["reason"], &row["position"]),
+        (&json!("email"), &json!("objects"), &answer["position"])
+    );
+    assert!(!listed.to_string().to_lowercase().contains("quill"), "{listed}");
+    let cursor = listed["next_cursor"].as_str().unwrap();
+    let rest = client.get(&format!("/v1/suppressions?limit=1&cursor={cursor}")).ok(200);
+    assert_eq!((&rest["items"][0]["kind"], &rest["next_cursor"]), (&json!("device_id"), &Value::Null), "{rest}");
+    for (query, found) in [
+        ("email=QUILL@example.com", 1),
+        ("email=quill@example.com&device_id=quill-device", 2),
+        ("email=ben@example.com", 0),
+        ("customer_id=quill-device", 0),
+    ] {
+        let listed = client.get(&format!("/v1/suppressions?{query}")).ok(200);
+        assert_eq!(listed["items"].as_array().unwrap().len(), found, "{query}");
+    }
+    for query in ["email=quill", "cursor=p12", "cursor=email.12", "whom=quill"] {
+        client.get(&format!("/v1/suppressions?{query}")).problem(400, "invalid-request");
+    }
     let metrics = client.get("/metrics").text();
     assert!(metrics.contains("leadfold_engine_inputs_total{result=\"suppressed\"} 2"), "{metrics}");
     let lifted = client.request(Method::DELETE, "/v1/suppressions").json(&asked);
     client.send(lifted).ok(200);
+    assert_eq!(client.get("/v1/suppressions").ok(200)["items"], json!([]));
     client.record(&by_email);
     for (body, status, slug) in [
         (json!({ "reason": "x" }), 422, "nothing-to-suppress"),
