@@ -3,12 +3,19 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-tests build run bench bench-models bench-peers test soak lint format-check clippy unit-tests doc-tests docs supply-chain clean-data
+.PHONY: help setup setup-tests build run bench bench-quick bench-growth bench-models peers test soak instructions instructions-update lint format-check clippy unit-tests doc-tests docs supply-chain clean-data
 
 CARGO_FLAGS ?= --locked
 DATA ?= leadfold-data
 LISTEN ?= 127.0.0.1:8080
 LEADFOLD := $(or $(CARGO_TARGET_DIR),target)/release/leadfold
+BENCHES := $(dir $(LEADFOLD))benches --leadfold $(LEADFOLD)
+PEERS := $(or $(CARGO_TARGET_DIR),benches/peers/target)/release/peers
+INSTRUCTIONS = cargo build $(CARGO_SCOPE) --bin leadfold --bin instructions && \
+	$(LEADFOLD) generate --seed 7 --visitors 400 --interactions 4000 --duplicates 0 -o $(TRAFFIC) 2>/dev/null && \
+	$(dir $(LEADFOLD))instructions
+TRAFFIC = $(dir $(LEADFOLD))counted.ndjson
+COUNTED = --expected benches/instructions/expected.json --traffic $(TRAFFIC) --policy examples/shop/policy.toml
 CARGO_SCOPE := --workspace --release $(CARGO_FLAGS)
 
 define heading
@@ -50,28 +57,28 @@ run: build ## Build, import the last weeks of a made-up shop, and serve its lead
 	@echo 'Ctrl-C stops it; nothing is lost. LISTEN=address takes another place.'
 	$(LEADFOLD) --data '$(DATA)' serve --listen '$(LISTEN)'
 
-bench: build setup-tests ## Measure import, feed, HTTP, latency and pages beside the machine's ceilings (a quarter of an hour)
-	$(call heading,Import and its ceilings)
-	$(dir $(LEADFOLD))benches --leadfold $(LEADFOLD)
-	$(call heading,A service fed by NATS)
-	$(dir $(LEADFOLD))benches --leadfold $(LEADFOLD) --what feed
-	$(call heading,A service fed over HTTP)
-	$(dir $(LEADFOLD))benches --leadfold $(LEADFOLD) --what http
-	$(call heading,From an interaction to the listing)
-	$(dir $(LEADFOLD))benches --leadfold $(LEADFOLD) --what latency
-	$(call heading,A page of the listing)
-	$(dir $(LEADFOLD))benches --leadfold $(LEADFOLD) --what page --visitors 750000 --interactions 3500000
+bench: build peers ## Measure every path beside ceilings and peers: a table and plots in bench-results (half an hour)
+	$(call heading,Everything side by side)
+	$(BENCHES) --peers $(PEERS) --visitors 100000 --interactions 1000000
+
+bench-quick: build peers ## The same with less traffic, once (five minutes)
+	$(call heading,Everything side by side)
+	$(BENCHES) --peers $(PEERS) --peer-seconds 3 --visitors 20000 --interactions 200000 --rounds 1
+
+bench-growth: build ## Measure how each path changes from 100 k to 1 M and 10 M leads (half an hour, 40 GB)
+	$(BENCHES) --what growth --sizes 100000,1000000,10000000 --per-lead 2
 
 bench-models: build ## Measure both read models beside PostgreSQL at 10 k, 100 k and 1 M leads; not in CI
-	$(dir $(LEADFOLD))benches --leadfold $(LEADFOLD) --what models --leads 10000
-	$(dir $(LEADFOLD))benches --leadfold $(LEADFOLD) --what models --leads 100000
-	$(dir $(LEADFOLD))benches --leadfold $(LEADFOLD) --what models --leads 1000000
+	$(BENCHES) --what models --leads 10000
+	$(BENCHES) --what models --leads 100000
+	$(BENCHES) --what models --leads 1000000
 
-bench-peers: build ## Measure an import beside PostgreSQL as an event store (some minutes)
+peers: setup-tests
 	@scripts/setup.sh peers
-	cargo run --release $(CARGO_FLAGS) --manifest-path benches/peers/Cargo.toml -- --leadfold $(LEADFOLD)
+	$(call heading,What starts the peers)
+	cargo build --release --all-features $(CARGO_FLAGS) --manifest-path benches/peers/Cargo.toml
 
-test: format-check clippy unit-tests doc-tests docs supply-chain ## Run every check; the first failure stops
+test: format-check clippy unit-tests instructions doc-tests docs supply-chain ## Run every check; the first failure stops
 	$(call heading,All checks passed)
 
 soak: setup-tests ## Kill, stall and cut off service and server again and again (LEADFOLD_SOAK=8 times as long as in "test")
@@ -96,6 +103,13 @@ clippy: setup-tests
 unit-tests: setup-tests
 	$(call heading,Tests)
 	cargo nextest run $(CARGO_SCOPE)
+
+instructions: setup-tests ## Compare instructions of deciding, folding, encoding and decoding with the committed counts
+	$(call heading,Instructions)
+	$(INSTRUCTIONS) check $(COUNTED)
+
+instructions-update: setup-tests ## Write the counts of instructions down as they are now
+	$(INSTRUCTIONS) update $(COUNTED)
 
 doc-tests: setup-tests
 	$(call heading,Examples in documentation)

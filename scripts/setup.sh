@@ -36,6 +36,7 @@ missing_packages() {
 missing_test_packages() {
   has curl || echo curl
   has unzip || echo unzip
+  has valgrind || echo valgrind
   has python3 || echo python3
   python3 -c 'import ensurepip' 2>/dev/null || echo python3-venv
   python3 -m pip --version >/dev/null 2>&1 || echo python3-pip
@@ -95,13 +96,27 @@ install_python_packages() {
   cp "$list" "$folder/list.txt"
 }
 
+# A program that is measured beside ours, from the crate registry.
+install_peer() {
+  local program="$1" crate="$2" version="$3"
+  if [ -x "$tools/peers/bin/$program" ]; then return 0; fi
+  echo "setup: installing $crate $version, once; this takes some minutes"
+  # Its own target folder: nothing of it is shared with ours.
+  env -u CARGO_TARGET_DIR cargo install "$crate" --version "$version" --locked --root "$tools/peers"
+}
+
 has cargo || fail "there is no cargo. Install Rust 1.95 or later (https://rustup.rs), then try again."
 
 mapfile -t packages < <(missing_packages)
 if [ "${#packages[@]}" -gt 0 ]; then install_packages "${packages[@]}"; fi
 
-if [ "${1:-}" = peers ] && [ ! -x /usr/lib/postgresql/15/bin/postgres ] && ! has postgres; then
-  install_packages postgresql-15
+if [ "${1:-}" = peers ]; then
+  packages=()
+  { [ -x /usr/lib/postgresql/15/bin/postgres ] || has postgres; } || packages+=(postgresql-15)
+  has protoc || packages+=(protobuf-compiler)
+  if [ "${#packages[@]}" -gt 0 ]; then install_packages "${packages[@]}"; fi
+  install_peer umadb umadb 0.7.8
+  install_peer sierradb sierradb-server 0.3.1
 fi
 
 if [ "${1:-}" = tests ]; then

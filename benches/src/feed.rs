@@ -22,25 +22,44 @@ const SUBJECT: &str = "leadfold.in.acme.bench";
 /// Lead events that the outgoing stream has by then: they go out meanwhile, and on afterwards.
 const EVENTS_OUT: &str = r#"leadfold_publisher_events_total{destination="nats"}"#;
 
+/// What one round came to.
+pub(crate) struct Round {
+    /// Interactions a second until both read models held them.
+    pub(crate) rate: f64,
+    pub(crate) cpu_seconds: f64,
+    pub(crate) peak_mib: f64,
+    /// Messages a second with nothing done.
+    pub(crate) alone: f64,
+    pub(crate) published: f64,
+    events_out: f64,
+}
+
 pub(crate) fn measure(args: &Args, traffic: &Path) -> anyhow::Result<()> {
     println!("round | NATS-fed /s | CPU s | peak MiB | stream alone /s | ratio | published /s | events out");
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    for round in 1..=args.rounds {
-        let server = NatsServer::start()?;
-        let (published, messages) = runtime.block_on(publish_all(&server.url(), traffic))?;
-        let alone = runtime.block_on(read_alone(&server.url(), messages))?;
-        let started = Instant::now();
-        let service = Running::start(args, &["--nats", &server.url()])?;
-        runtime.block_on(service.caught_up(messages))?;
-        let rate = messages as f64 / started.elapsed().as_secs_f64();
-        let out = runtime.block_on(service.metric(EVENTS_OUT))?;
-        let (cpu, peak) = service.used();
+    for number in 1..=args.rounds {
+        let Round { rate, cpu_seconds, peak_mib, alone, published, events_out } = round(args, traffic)?;
         println!(
-            "{round:5} | {rate:11.0} | {cpu:5.1} | {peak:8.0} | {alone:15.0} | {:5.2} | {published:12.0} | {out:10.0}",
+            "{number:5} | {rate:11.0} | {cpu_seconds:5.1} | {peak_mib:8.0} | {alone:15.0} | {:5.2} | {published:12.0} | \
+             {events_out:10.0}",
             rate / alone
         );
     }
     Ok(())
+}
+
+/// Publishes the traffic to a new server, reads it alone, then has a new service take it.
+pub(crate) fn round(args: &Args, traffic: &Path) -> anyhow::Result<Round> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let server = NatsServer::start()?;
+    let (published, messages) = runtime.block_on(publish_all(&server.url(), traffic))?;
+    let alone = runtime.block_on(read_alone(&server.url(), messages))?;
+    let started = Instant::now();
+    let service = Running::start(args, &["--nats", &server.url()])?;
+    runtime.block_on(service.caught_up(messages))?;
+    let rate = messages as f64 / started.elapsed().as_secs_f64();
+    let events_out = runtime.block_on(service.metric(EVENTS_OUT))?;
+    let (cpu_seconds, peak_mib) = service.used();
+    Ok(Round { rate, cpu_seconds, peak_mib, alone, published, events_out })
 }
 
 /// A connection for one purpose, with the stream in place.

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, ensure};
 use bytes::Bytes;
+use tokio::runtime::Runtime;
 
 use crate::Args;
 use crate::running::Running;
@@ -19,17 +20,26 @@ const CLIENTS: usize = 4;
 pub(crate) fn measure(args: &Args, traffic: &Path) -> anyhow::Result<()> {
     println!("batches of {BATCH}, {CLIENTS} clients");
     println!("round | HTTP /s | CPU s | peak MiB");
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let bodies = Arc::new(bodies(traffic)?);
     for round in 1..=args.rounds {
         let service = Running::start(args, &[])?;
-        let started = Instant::now();
-        let sent = runtime.block_on(send_all(&service, &bodies))?;
-        let rate = sent as f64 / started.elapsed().as_secs_f64();
+        let rate = runtime()?.block_on(feed(&service, traffic))?;
         let (cpu, peak) = service.used();
         println!("{round:5} | {rate:7.0} | {cpu:5.1} | {peak:8.0}");
     }
     Ok(())
+}
+
+/// Sends the traffic to a service; interactions a second, each durable when it is answered.
+pub(crate) async fn feed(service: &Running, traffic: &Path) -> anyhow::Result<f64> {
+    let bodies = Arc::new(bodies(traffic)?);
+    let started = Instant::now();
+    let sent = send_all(service, &bodies).await?;
+    Ok(sent as f64 / started.elapsed().as_secs_f64())
+}
+
+/// A runtime for a client. A service must be asked within one and the same: connections that it keeps belong to it.
+pub(crate) fn runtime() -> anyhow::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().context("cannot make a runtime")
 }
 
 /// The traffic as bodies of requests.

@@ -1,6 +1,7 @@
 //! Runs the program and watches it.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -27,9 +28,54 @@ pub(crate) struct Import {
 
 /// Makes the traffic.
 pub(crate) fn generate(program: &Path, traffic: &Path, visitors: u64, interactions: u64) -> anyhow::Result<()> {
+    run_generator(program, traffic, visitors, interactions, &["--seed", "7"])
+}
+
+/// Makes traffic of other people, in the weeks behind that of [`generate`].
+pub(crate) fn generate_more(program: &Path, traffic: &Path, visitors: u64, interactions: u64) -> anyhow::Result<()> {
+    run_generator(program, traffic, visitors, interactions, &["--seed", "8", "--start", "2026-02-09T00:00:00Z"])
+}
+
+/// Makes traffic of the last four weeks, so that a service that begins now finds leads open.
+pub(crate) fn generate_recent(program: &Path, traffic: &Path, visitors: u64, interactions: u64) -> anyhow::Result<()> {
+    let start = chrono::Utc::now() - chrono::TimeDelta::days(29);
+    let start = start.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+    run_generator(program, traffic, visitors, interactions, &["--seed", "7", "--days", "28", "--start", &start])
+}
+
+/// Moves all lines behind the first `count` to another file; returns how many that were.
+pub(crate) fn split(traffic: &Path, count: u64, rest: &Path) -> anyhow::Result<u64> {
+    let file = File::options().read(true).write(true).open(traffic).context("cannot open the traffic")?;
+    let mut lines = BufReader::new(&file);
+    let (mut line, mut end) = (Vec::new(), 0);
+    for _ in 0..count {
+        end += lines.read_until(b'\n', &mut line).context("cannot read the traffic")? as u64;
+        line.clear();
+    }
+    let mut out = BufWriter::new(File::create(rest).context("cannot make a file")?);
+    let mut moved = 0;
+    while lines.read_until(b'\n', &mut line).context("cannot read the traffic")? > 0 {
+        out.write_all(&line).context("cannot write the traffic")?;
+        line.clear();
+        moved += 1;
+    }
+    out.flush().context("cannot write the traffic")?;
+    file.set_len(end).context("cannot cut the traffic")?;
+    Ok(moved)
+}
+
+fn run_generator(
+    program: &Path,
+    traffic: &Path,
+    visitors: u64,
+    interactions: u64,
+    more: &[&str],
+) -> anyhow::Result<()> {
     let status = Command::new(program)
-        .args(["generate", "--seed", "7", "--visitors", &visitors.to_string()])
-        .args(["--interactions", &interactions.to_string(), "-o"])
+        .args(["generate", "--visitors", &visitors.to_string()])
+        .args(["--interactions", &interactions.to_string()])
+        .args(more)
+        .arg("-o")
         .arg(traffic)
         .stderr(Stdio::null())
         .status()

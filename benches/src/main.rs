@@ -7,21 +7,29 @@
 mod audits;
 mod ceilings;
 mod feed;
+mod growth;
 mod http;
 mod import;
 mod latency;
 mod models;
 mod page;
+mod parts;
+mod peers;
+mod plot;
+mod results;
 mod running;
 mod scoring;
 mod sizes;
+mod suite;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Parser, ValueEnum};
 
-/// Measures the program and its ceilings, and prints tables.
+/// Measures the program, its ceilings and its peers, and prints tables.
+///
+/// Example: benches --leadfold target/release/leadfold --interactions 200000 --visitors 20000 --rounds 1
 #[derive(Debug, Parser)]
 pub(crate) struct Args {
     /// The program to measure
@@ -32,7 +40,7 @@ pub(crate) struct Args {
     pub(crate) policy: PathBuf,
     /// How many visitors the traffic has
     #[arg(long, default_value_t = 200_000)]
-    visitors: u64,
+    pub(crate) visitors: u64,
     /// How many lines the traffic has
     #[arg(long, default_value_t = 2_000_000)]
     pub(crate) interactions: u64,
@@ -48,14 +56,27 @@ pub(crate) struct Args {
     /// How many interactions a lead has there; ten of five million need 80 GB
     #[arg(long, default_value_t = 10)]
     pub(crate) per_lead: u64,
+    /// The program that starts what people would use instead; without it there are no peers in the table
+    #[arg(long)]
+    pub(crate) peers: Option<PathBuf>,
+    /// How long each measurement of a peer lasts at most, in seconds
+    #[arg(long, default_value_t = 8)]
+    pub(crate) peer_seconds: u32,
+    /// The folder that the tables, the figures and the plots are written to
+    #[arg(long, default_value = "bench-results")]
+    pub(crate) out: PathBuf,
     /// What to measure
-    #[arg(long, value_enum, default_value = "import")]
+    #[arg(long, value_enum, default_value = "all")]
     what: What,
 }
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum What {
+    /// Import, feeds, audits, reading and latency, side by side with ceilings and peers, as a table and plots.
+    All,
+    /// How each path changes with the number of leads, as a table and a plot.
+    Growth,
     /// An import of a file.
     Import,
     /// A service fed by NATS.
@@ -84,11 +105,14 @@ fn main() -> anyhow::Result<()> {
     }
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
     let traffic = folder.path().join("traffic.ndjson");
-    if args.what != What::Sizes {
+    suite::check(&args)?;
+    if args.what != What::Sizes && args.what != What::Growth {
         import::generate(&args.leadfold, &traffic, args.visitors, args.interactions)?;
         println!("{} interactions of {} visitors, {} rounds", args.interactions, args.visitors, args.rounds);
     }
     match args.what {
+        What::All => suite::measure(&args, &traffic, folder.path()),
+        What::Growth => growth::measure(&args, folder.path()),
         What::Import => imports(&args, &traffic, folder.path()),
         What::Feed => feed::measure(&args, &traffic),
         What::Http => http::measure(&args, &traffic),

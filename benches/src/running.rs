@@ -1,6 +1,7 @@
 //! A service that is measured: started as a user would, and ended with the measurement.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -15,6 +16,8 @@ use crate::import::{peak_memory, processor_time};
 const PATIENCE: Duration = Duration::from_secs(600);
 /// Processor seconds of a second in which a service does something.
 const BUSY: f64 = 0.05;
+/// Bytes of a block as the system counts them.
+const SECTOR: u64 = 512;
 /// How long a connection may rest before it is used again.
 const IDLE_MAX: Duration = Duration::from_secs(5);
 
@@ -22,7 +25,8 @@ const IDLE_MAX: Duration = Duration::from_secs(5);
 pub(crate) struct Running {
     child: Child,
     url: String,
-    _data: TempDir,
+    /// Gone once it is killed to be started again.
+    data: Option<TempDir>,
     client: reqwest::Client,
 }
 
@@ -64,7 +68,7 @@ impl Running {
         let url = url.context("the service doesn't say where it listens")?;
         // The service closes connections that rest for longer, and PostgreSQL has its turn between two questions.
         let client = reqwest::Client::builder().pool_idle_timeout(IDLE_MAX).build().context("cannot make a client")?;
-        Ok(Self { child, url, _data: data, client })
+        Ok(Self { child, url, data: Some(data), client })
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -82,14 +86,15 @@ impl Running {
         Ok(line.and_then(|number| number.trim().parse().ok()).unwrap_or(0.0))
     }
 
-    /// Waits until the listing holds everything that a feed has brought.
+    /// Waits until both read models hold everything that a feed has brought.
     pub(crate) async fn caught_up(&self, messages: u64) -> anyhow::Result<()> {
         let started = Instant::now();
         while started.elapsed() < PATIENCE {
             let read = self.metric("leadfold_feed_messages_total").await? as u64;
             let lag = self.metric("leadfold_listing_lag_records").await? as u64;
             let queued = self.metric("leadfold_intake_queued_bytes").await? as u64;
-            if read >= messages && lag == 0 && queued == 0 {
+            let analytics_lag = self.metric("leadfold_analytics_lag_records").await? as u64;
+            if read >= messages && lag == 0 && analytics_lag == 0 && queued == 0 {
                 return Ok(());
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -110,6 +115,25 @@ impl Running {
             }
         }
         bail!("the service doesn't come to rest")
+    }
+
+    /// Kills it in the midst of what it does; its folder stays.
+    pub(crate) fn kill(mut self) -> anyhow::Result<TempDir> {
+        self.child.kill().context("cannot kill the service")?;
+        self.child.wait().context("cannot wait for the service")?;
+        self.data.take().context("the service has no folder")
+    }
+
+    /// Bytes of its folder on disk.
+    pub(crate) fn disk_bytes(&self) -> anyhow::Result<u64> {
+        folder_bytes(self.data.as_ref().context("the service has no folder")?.path())
+    }
+
+    /// Bytes that it has had written to disk since it started.
+    pub(crate) fn written_bytes(&self) -> anyhow::Result<u64> {
+        let io = std::fs::read_to_string(format!("/proc/{}/io", self.child.id()))?;
+        let line = io.lines().find_map(|line| line.strip_prefix("write_bytes: "));
+        Ok(line.context("the system doesn't tell what a process writes")?.trim().parse()?)
     }
 
     /// Processor seconds so far, and the peak of memory in MiB.
@@ -140,4 +164,16 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Bytes of a folder's files on disk, those of its folders included.
+pub(crate) fn folder_bytes(folder: &Path) -> anyhow::Result<u64> {
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(folder).context("cannot read the folder")? {
+        let entry = entry?;
+        // What is gone meanwhile takes nothing.
+        let Ok(metadata) = entry.metadata() else { continue };
+        bytes += if metadata.is_dir() { folder_bytes(&entry.path())? } else { metadata.blocks() * SECTOR };
+    }
+    Ok(bytes)
 }

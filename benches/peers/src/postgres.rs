@@ -6,23 +6,16 @@
 
 mod cluster;
 
-use std::collections::HashMap;
-use std::fs::File;
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use serde::Deserialize;
 use tokio_postgres::{Client, NoTls, Statement};
 
 use self::cluster::Cluster;
+use crate::drive::{Answered, Figure, Row, shares, used};
 
 /// Clients that each wait for their answer.
 const CLIENTS: usize = 16;
-/// Interactions of those that come one by one: they take thousands of times as long as the others.
-const SINGLE_MAX: usize = 60_000;
 const BATCH: usize = 500;
 /// Clients that send batches; more of them are no faster on two cores.
 const BATCHING_CLIENTS: usize = 4;
@@ -56,94 +49,56 @@ const APPEND: &str = "
     ON CONFLICT (visitor) DO UPDATE
     SET interactions = leads.interactions + excluded.interactions, last_message = excluded.last_message";
 
-/// An event as the store sees it.
-pub(crate) struct Row {
-    stream: String,
-    message: String,
-    payload: String,
+/// One transaction for each interaction, by one client and by many.
+pub(crate) fn single(rows: &[Row], limit: Duration) -> anyhow::Result<Vec<Figure>> {
+    measure(rows, &[1, CLIENTS], 1, limit)
 }
 
-#[derive(Deserialize)]
-struct Envelope<'a> {
-    id: &'a str,
-    source: &'a str,
-    #[serde(borrow)]
-    data: Data<'a>,
+/// Transactions of 500.
+pub(crate) fn batched(rows: &[Row], limit: Duration) -> anyhow::Result<Vec<Figure>> {
+    measure(rows, &[BATCHING_CLIENTS], BATCH, limit)
 }
 
-#[derive(Deserialize)]
-struct Data<'a> {
-    #[serde(default)]
-    visitor_id: Option<&'a str>,
-}
-
-/// What PostgreSQL reached.
-pub(crate) struct Measured {
-    /// Interactions a second, each in a transaction of its own, by 16 clients.
-    pub(crate) single: f64,
-    /// Interactions a second in transactions of 500, by 4 clients.
-    pub(crate) batched: f64,
-    /// Of both tables and their indexes, for each event.
-    pub(crate) bytes_each: f64,
-}
-
-pub(crate) fn measure(rows: &[Row]) -> anyhow::Result<Measured> {
+fn measure(rows: &[Row], clients: &[usize], batch: usize, limit: Duration) -> anyhow::Result<Vec<Figure>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let cluster = Cluster::start()?;
-    let few = rows.get(..SINGLE_MAX).unwrap_or(rows);
-    let single = runtime.block_on(append(&cluster, few, CLIENTS, 1))?;
-    let batched = runtime.block_on(append(&cluster, rows, BATCHING_CLIENTS, BATCH))?;
-    Ok(Measured { single: single.rate, batched: batched.rate, bytes_each: batched.bytes_each })
+    clients.iter().map(|clients| runtime.block_on(append(&cluster, rows, *clients, batch, limit))).collect()
 }
 
-pub(crate) fn read(traffic: &Path) -> anyhow::Result<Vec<Row>> {
-    let file = File::open(traffic).context("cannot open the traffic")?;
-    let mut rows = Vec::new();
-    for line in BufReader::new(file).lines() {
-        let payload = line.context("cannot read the traffic")?;
-        let envelope: Envelope<'_> = serde_json::from_str(&payload).context("cannot decode an event")?;
-        let message = format!("{} {}", envelope.source, envelope.id);
-        let stream = envelope.data.visitor_id.unwrap_or(envelope.id).to_owned();
-        rows.push(Row { stream, message, payload });
-    }
-    Ok(rows)
-}
-
-/// How fast it went.
-struct Appended {
-    rate: f64,
-    bytes_each: f64,
-}
-
-/// Appends the rows to empty tables: each client has its streams, and so many rows of them in a transaction.
-async fn append(cluster: &Cluster, rows: &[Row], clients: usize, batch: usize) -> anyhow::Result<Appended> {
+/// Appends to new tables.
+async fn append(
+    cluster: &Cluster,
+    rows: &[Row],
+    clients: usize,
+    batch: usize,
+    limit: Duration,
+) -> anyhow::Result<Figure> {
     let admin = connect(cluster).await?;
     admin.batch_execute(TABLES).await.context("cannot make the tables")?;
-    let hasher = BuildHasherDefault::<DefaultHasher>::default();
-    let mut shares: Vec<Vec<(&Row, i32)>> = vec![Vec::new(); clients];
-    let mut versions: HashMap<&str, i32> = HashMap::new();
-    for row in rows {
-        let version = versions.entry(&row.stream).or_default();
-        *version += 1;
-        let share = hasher.hash_one(&row.stream) as usize % clients;
-        shares.get_mut(share).context("a share for each client")?.push((row, *version));
-    }
     let mut connections = Vec::new();
     for _ in 0..clients {
         let client = connect(cluster).await?;
         let append = client.prepare(APPEND).await.context("cannot prepare the append")?;
         connections.push((client, append));
     }
+    let shares = shares(rows, clients);
+    let (cpu_before, _) = used(cluster.process());
     let started = Instant::now();
-    let work = connections.iter().zip(&shares).map(|((client, append), share)| send(client, append, share, batch));
+    let work = connections.iter().zip(&shares);
+    let work = work.map(|((client, append), share)| send(client, append, share, batch, started + limit));
+    let mut answered = Answered::default();
     for done in futures_util::future::join_all(work).await {
-        done?;
+        answered.add(done?);
     }
-    let rate = rows.len() as f64 / started.elapsed().as_secs_f64();
+    let mut figure = answered.figure(batch, clients, started);
+    let (cpu, peak) = used(cluster.process());
     let size = "SELECT pg_total_relation_size('events') + pg_total_relation_size('leads'), count(*) FROM events";
     let size = admin.query_one(size, &[]).await.context("cannot ask for the size")?;
     let (bytes, count): (i64, i64) = (size.get(0), size.get(1));
-    Ok(Appended { rate, bytes_each: bytes as f64 / count as f64 })
+    anyhow::ensure!(count > 0, "nothing was appended");
+    (figure.cpu_seconds, figure.peak_bytes, figure.disk_bytes) =
+        (Some(cpu - cpu_before), Some(peak), Some(bytes.unsigned_abs()));
+    Ok(figure)
 }
 
 async fn connect(cluster: &Cluster) -> anyhow::Result<Client> {
@@ -153,13 +108,26 @@ async fn connect(cluster: &Cluster) -> anyhow::Result<Client> {
     Ok(client)
 }
 
-async fn send(client: &Client, append: &Statement, share: &[(&Row, i32)], batch: usize) -> anyhow::Result<()> {
+async fn send(
+    client: &Client,
+    append: &Statement,
+    share: &[(&Row, u32)],
+    batch: usize,
+    until: Instant,
+) -> anyhow::Result<Answered> {
+    let mut answered = Answered::default();
     for rows in share.chunks(batch) {
+        let begun = Instant::now();
+        if begun > until {
+            break;
+        }
         let column = |of: fn(&Row) -> &str| rows.iter().map(|(row, _)| of(row)).collect::<Vec<&str>>();
-        let versions: Vec<i32> = rows.iter().map(|(_, version)| *version).collect();
+        let versions: Vec<i32> = rows.iter().map(|(_, version)| version.cast_signed()).collect();
         let (streams, messages) = (column(|row| &row.stream), column(|row| &row.message));
         let payloads = column(|row| &row.payload);
         client.execute(append, &[&streams, &versions, &messages, &payloads]).await.context("cannot append")?;
+        answered.events += rows.len() as u64;
+        answered.times.push(begun.elapsed());
     }
-    Ok(())
+    Ok(answered)
 }

@@ -58,11 +58,21 @@ const BY_VALUE: [(&str, &str); 8] = [
 
 const CONTACT: &str = "(coalesce(name, '') || ' ' || coalesce(email, '') || ' ' || coalesce(phone, ''))";
 
+/// How many leads a filter finds.
+pub(crate) async fn count(service: &Running, filter: &str) -> anyhow::Result<u64> {
+    let page = listed(service, &format!("limit=1&count=exact&{filter}")).await?;
+    page.get("count").and_then(Value::as_u64).context("the listing has no count")
+}
+
+async fn listed(service: &Running, query: &str) -> anyhow::Result<Value> {
+    let answer = service.client().get(service.url(&format!("/v1/leads?{query}"))).send().await?;
+    ensure!(answer.status() == 200, "the service answers {}", answer.status());
+    Ok(serde_json::from_slice(&answer.bytes().await?)?)
+}
+
 /// How many leads there are, and what to ask.
 pub(crate) async fn all(service: &Running) -> anyhow::Result<(u64, Vec<Question>)> {
-    let answer = service.client().get(service.url("/v1/leads?limit=500&count=exact")).send().await?;
-    ensure!(answer.status() == 200, "the service answers {}", answer.status());
-    let page: Value = serde_json::from_slice(&answer.bytes().await?)?;
+    let page = listed(service, "limit=500&count=exact").await?;
     let leads = page.get("count").and_then(Value::as_u64).context("the listing has no count")?;
     let items = page.get("items").and_then(Value::as_array).context("the listing has no leads")?;
     let mut questions: Vec<Question> = Vec::new();

@@ -62,6 +62,12 @@ impl Cluster {
         format!("host=127.0.0.1 port={} user=bench dbname=postgres", self.port)
     }
 
+    /// The process that all others belong to. Not every measurement asks for it.
+    #[allow(dead_code, reason = "this file stands in two programs")]
+    pub(super) fn process(&self) -> u32 {
+        self.server.id()
+    }
+
     fn wait(&self) -> anyhow::Result<()> {
         let started = Instant::now();
         while started.elapsed() < PATIENCE {
