@@ -8,11 +8,12 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use bytes::Bytes;
 use chrono::{SecondsFormat, Utc};
 use hdrhistogram::Histogram;
 use jetstream::Publisher;
 use nats_testbed::NatsServer;
-use reqwest::Client;
+use reqwest::{Client, Response};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -32,6 +33,9 @@ const WARM_UP: usize = 200;
 const STEP: Duration = Duration::from_millis(10);
 /// How often an interaction is followed to the listing.
 const PROBE_EVERY: Duration = Duration::from_millis(40);
+/// The pause before a refused request is sent again, and for how long.
+const RETRY_AFTER: Duration = Duration::from_millis(50);
+const PATIENCE: Duration = Duration::from_secs(30);
 /// A time can be told apart from one that is a thousandth longer.
 const DIGITS: u8 = 3;
 
@@ -145,13 +149,24 @@ async fn keep_loading(
     Ok(sent)
 }
 
-/// Sends an interaction and waits until the listing shows its lead; returns the time since it was due.
+/// Sends an interaction and waits until the listing shows its lead; returns the time since it was due. A service that has
+/// too much to do and says so is asked again, as a client would.
 async fn probe(client: Client, events: String, leads: String, number: usize, due: Instant) -> anyhow::Result<Duration> {
-    let position = send(&client, &events, number).await?;
-    let answer = client.get(format!("{leads}?limit=1&min_position={position}")).send().await?;
-    ensure!(answer.status() == 200, "the service answers {}", answer.status());
-    answer.bytes().await?;
-    Ok(due.elapsed())
+    let position = loop {
+        match send(&client, &events, number).await {
+            Ok(position) => break position,
+            Err(error) if due.elapsed() > PATIENCE => return Err(error),
+            Err(_) => tokio::time::sleep(RETRY_AFTER).await,
+        }
+    };
+    let listed = format!("{leads}?limit=1&min_position={position}");
+    loop {
+        match body_of(client.get(&listed).send().await?, 200).await {
+            Ok(_) => return Ok(due.elapsed()),
+            Err(error) if due.elapsed() > PATIENCE => return Err(error),
+            Err(_) => tokio::time::sleep(RETRY_AFTER).await,
+        }
+    }
 }
 
 /// Sends an interaction; returns its position once it is durable.
@@ -162,8 +177,14 @@ async fn send(client: &Client, url: &str, number: usize) -> anyhow::Result<u64> 
     );
     let request = client.post(url).header("content-type", "application/cloudevents+json").body(event);
     let answer = request.send().await?;
-    ensure!(answer.status() == 202, "the service answers {}", answer.status());
     let position = answer.headers().get("x-leadfold-position").and_then(|value| value.to_str().ok()?.parse().ok());
-    answer.bytes().await?;
+    body_of(answer, 202).await?;
     position.context("the answer has no position")
+}
+
+async fn body_of(answer: Response, expected: u16) -> anyhow::Result<Bytes> {
+    let status = answer.status();
+    let body = answer.bytes().await?;
+    ensure!(status == expected, "the service answers {status}: {}", String::from_utf8_lossy(&body));
+    Ok(body)
 }

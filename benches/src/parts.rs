@@ -40,8 +40,10 @@ struct Held {
 
 /// Measures the parts on the log of a data folder.
 pub(crate) fn measure(data: &Path, folder: &Path) -> anyhow::Result<Rates> {
+    // A log leaves a mark beside its folder, so each has a place of its own.
+    let own = tempfile::tempdir_in(folder).context("cannot make a temporary folder")?;
     let (held, chains, scan) = read(data)?;
-    let append = append(&held, &chains, &folder.join("append"))?;
+    let append = append(&held, &chains, &own.path().join("log"))?;
     let started = Instant::now();
     let decoded: Vec<Facts> =
         held.iter().map(|record| decode_facts(record.codec, &record.facts)).collect::<Result<_, _>>()?;
@@ -116,8 +118,6 @@ fn read(data: &Path) -> anyhow::Result<(Vec<Held>, Vec<Chain>, f64)> {
 
 /// Appends the records as they are to an empty log, durable batch by batch.
 fn append(held: &[Held], chains: &[Chain], folder: &Path) -> anyhow::Result<f64> {
-    // A folder from an earlier round.
-    let _ = std::fs::remove_dir_all(folder);
     let log = RocksLog::open(folder, &LogOptions::default()).context("cannot make a log")?;
     let mut head = Head::default();
     let mut batches = Vec::new();
