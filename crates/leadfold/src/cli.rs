@@ -25,7 +25,7 @@ pub(crate) use leads::{LeadsArgs, LeadsWanted};
 pub(crate) use orphans::{DuplicatesArgs, OrphanAct, OrphanArgs, OrphansArgs};
 pub(crate) use serving::{FeedCommand, KeysCommand, LogFormat, NatsArgs, ServeArgs};
 pub(crate) use sql::{AnalyticsArgs, FunnelArgs, SqlArgs, SqlFormat};
-pub(crate) use visitor::{SuppressArgs, SuppressionsArgs, VisitorAct, VisitorArgs};
+pub(crate) use visitor::{SuppressArgs, SuppressionsArgs, VisitorAct, VisitorArgs, WhomArgs};
 
 use crate::generate::GenerateArgs;
 use crate::settings::{GlobalArgs, parse_time};

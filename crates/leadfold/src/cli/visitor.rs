@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use lead_domain::VisitorId;
 
 use super::ActArgs;
@@ -26,9 +26,9 @@ pub(crate) struct VisitorArgs {
 
 /// Somebody by identifiers, who need not be known.
 #[derive(Args)]
-pub(crate) struct SuppressArgs {
+pub(crate) struct WhomArgs {
     /// A customer id
-    #[arg(long, value_name = "ID", required_unless_present_any = ["email", "phone", "device_id"])]
+    #[arg(long, value_name = "ID")]
     pub(crate) customer_id: Option<String>,
     /// An e-mail address
     #[arg(long, value_name = "ADDRESS")]
@@ -39,6 +39,21 @@ pub(crate) struct SuppressArgs {
     /// A channel's cookie or device id: what events call visitor_id
     #[arg(long, value_name = "ID")]
     pub(crate) device_id: Option<String>,
+}
+
+/// Tells nobody's identifiers.
+impl std::fmt::Debug for WhomArgs {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("WhomArgs").finish_non_exhaustive()
+    }
+}
+
+/// What is not to be collected, or is again.
+#[derive(Args, Debug)]
+#[command(group(ArgGroup::new("named").args(["customer_id", "email", "phone", "device_id"]).required(true).multiple(true)))]
+pub(crate) struct SuppressArgs {
+    #[command(flatten)]
+    pub(crate) whom: WhomArgs,
     /// Why; stands in the log in clear, so it must not say who it is
     #[arg(long)]
     pub(crate) reason: String,
@@ -46,38 +61,14 @@ pub(crate) struct SuppressArgs {
     pub(crate) act: ActArgs,
 }
 
-/// Tells nobody's identifiers.
-impl std::fmt::Debug for SuppressArgs {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("SuppressArgs").field("reason", &self.reason).finish_non_exhaustive()
-    }
-}
-
-/// What is suppressed, or whether somebody is.
-#[derive(Args)]
+/// What is suppressed, or which of these identifiers are.
+#[derive(Args, Debug)]
 pub(crate) struct SuppressionsArgs {
-    /// Only this customer id
-    #[arg(long, value_name = "ID")]
-    pub(crate) customer_id: Option<String>,
-    /// Only this e-mail address
-    #[arg(long, value_name = "ADDRESS")]
-    pub(crate) email: Option<String>,
-    /// Only this phone number
-    #[arg(long, value_name = "NUMBER")]
-    pub(crate) phone: Option<String>,
-    /// Only this cookie or device id: what events call visitor_id
-    #[arg(long, value_name = "ID")]
-    pub(crate) device_id: Option<String>,
+    #[command(flatten)]
+    pub(crate) whom: WhomArgs,
     /// How many to show
     #[arg(long, default_value_t = 50)]
     pub(crate) limit: usize,
-}
-
-/// Tells nobody's identifiers.
-impl std::fmt::Debug for SuppressionsArgs {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("SuppressionsArgs").field("limit", &self.limit).finish_non_exhaustive()
-    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -3,7 +3,7 @@
 use http_api::{SuppressionRow, suppression_at, suppression_cursor};
 use proto_events::command_document::{Ask, Whom};
 
-use crate::cli::{SuppressArgs, SuppressionsArgs};
+use crate::cli::{SuppressArgs, SuppressionsArgs, WhomArgs};
 use crate::commands::act;
 use crate::commands::rows::{Page, Row, Taken, Wanted, each_row};
 use crate::folder::Folder;
@@ -16,16 +16,16 @@ use crate::source::Source;
 const HEAD: [&str; 6] = ["KIND", "KEY", "SINCE", "BY", "REASON", "RECORD"];
 
 pub(crate) fn suppress(args: &SuppressArgs, settings: &Settings) -> anyhow::Result<()> {
-    let ask = Ask::Suppress { whom: whom(args), reason: args.reason.clone() };
+    let ask = Ask::Suppress { whom: whom(&args.whom), reason: args.reason.clone() };
     act::execute(Source::open(settings)?, ask, &args.act, settings)
 }
 
 pub(crate) fn unsuppress(args: &SuppressArgs, settings: &Settings) -> anyhow::Result<()> {
-    let ask = Ask::Unsuppress { whom: whom(args), reason: args.reason.clone() };
+    let ask = Ask::Unsuppress { whom: whom(&args.whom), reason: args.reason.clone() };
     act::execute(Source::open(settings)?, ask, &args.act, settings)
 }
 
-fn whom(args: &SuppressArgs) -> Whom {
+fn whom(args: &WhomArgs) -> Whom {
     Whom {
         visitor_id: None,
         customer_id: args.customer_id.clone(),
@@ -49,7 +49,7 @@ pub(crate) fn list(args: &SuppressionsArgs, settings: &Settings) -> anyhow::Resu
     match &mut source {
         Source::Folder(folder) => each_row(args.limit as u64, |wanted| page(folder, args, wanted), take)?,
         Source::Server(server) => {
-            let read = |wanted: &Wanted| Page::sent(server, call(args), wanted);
+            let read = |wanted: &Wanted| Page::sent(server, call(&args.whom), wanted);
             each_row(args.limit as u64, read, take)?
         }
     };
@@ -61,7 +61,7 @@ pub(crate) fn list(args: &SuppressionsArgs, settings: &Settings) -> anyhow::Resu
     }
 }
 
-fn call(args: &SuppressionsArgs) -> Call {
+fn call(args: &WhomArgs) -> Call {
     let named = [
         ("customer_id", &args.customer_id),
         ("email", &args.email),
@@ -76,13 +76,7 @@ fn call(args: &SuppressionsArgs) -> Call {
 }
 
 fn page(folder: &Folder, args: &SuppressionsArgs, wanted: &Wanted) -> anyhow::Result<Page<SuppressionRow>> {
-    let whom = Whom {
-        visitor_id: None,
-        customer_id: args.customer_id.clone(),
-        email: args.email.clone(),
-        phone: args.phone.clone(),
-        device_id: args.device_id.clone(),
-    };
+    let whom = whom(&args.whom);
     let (limit, after) = (wanted.limit as usize, wanted.cursor.as_deref().and_then(suppression_at));
     let found = service::suppressed(&folder.engine, folder.tenant()?, &whom, after, limit);
     let found = found.map_err(|faults| act::wrong(&faults))?;
